@@ -1,0 +1,280 @@
+"""The specification of a reduction, in plain torch: any device, dtype, shape and strides.
+
+    TorchReducer(threshold=1.0).reduce_into(rows, index, tensor)    # merge its row into rows[index]
+
+The tensor is read in chunks, so that no temporary is larger than a chunk, and nothing here makes the
+host wait for the device. Each chunk is a handful of masked torch operations; CPU chunks of narrow types
+take the shortcut of `torch_cpu`, which gives the same counts, extrema and histogram, and the same sums
+to well within the contract.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from .bins import INF_PREFIX, PREFIX_BIN
+from .row import BIG, COUNTS, DOWN, ROW_DTYPE, ROW_WORDS, SMALL, SUMS, UP, WORD, empty_rows
+from .torch_cpu import CHUNK as CPU_CHUNK
+from .torch_cpu import CpuReducer, widened
+
+DEVICE_CHUNK = 1 << 24
+"""Elements per chunk elsewhere: large enough to fill a GPU, about 0.6 GB of temporaries at the worst."""
+
+
+def empty_table(n_rows: int, device: torch.device | str) -> Tensor:
+    """A table of rows that have seen nothing: int64 `[n_rows, 144]` on `device`."""
+    rows = torch.from_numpy(empty_rows(n_rows).view("<i8").reshape(n_rows, ROW_WORDS))
+    return rows.to(device)
+
+
+class TorchReducer:
+    """Reductions with one set of options; one thread at a time.
+
+    Args:
+        threshold: `n_above` counts finite magnitudes >= threshold, compared as exact real numbers.
+        locate: also find the smallest flat index at which `abs_max` stands.
+    """
+
+    def __init__(self, *, threshold: float = 1.0, locate: bool = False) -> None:
+        self._threshold = threshold
+        self._locate = locate
+        self._cpu = CpuReducer(threshold)
+
+    def reduce_into(self, rows: Tensor, index: int, tensor: Tensor, inv_scale: Tensor | None = None) -> None:
+        """Merge the row of `tensor` into `rows[index]`.
+
+        Args:
+            rows: int64 `[sites, 144]` on the tensor's device, laid out as `row.ROW_DTYPE`.
+            index: which row.
+            tensor: any floating or complex dtype, shape, strides; complex by magnitude, sparse by its
+                coalesced values and implicit zeros.
+            inv_scale: 0-dim factor, applied to every value first, in float32 (in float64 if wider).
+
+        Sums accumulate in float64. NaN and inf are counted and left out of everything else.
+
+        Raises:
+            TypeError: the dtype is neither floating nor complex.
+        """
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            raise TypeError(
+                f"cannot reduce a tensor of {tensor.dtype}: expected a floating or complex dtype; "
+                "convert it first, for instance with .float()"
+            )
+        values, n_implicit, indices = _explicit_values(tensor.detach())
+        if values.device.type == "cpu" and _is_narrow(values.dtype) and not self._locate:
+            row = rows.numpy().view(ROW_DTYPE)[index, 0]
+            chunks = _chunks(_memory_order(values), CPU_CHUNK)
+            self._cpu.reduce_into(row, (_as_real(chunk, inv_scale) for chunk in chunks))
+        else:
+            partial = self._partial_row(values, inv_scale)
+            if indices is not None and self._locate:
+                _to_dense_index(partial, indices, tensor)
+            _merge(rows[index], partial)
+        _close(rows[index], n_implicit, self._threshold)
+
+    def replace_many(
+        self, rows: Tensor, indices: list[int], tensors: list[Tensor], inv_scale: Tensor | None = None
+    ) -> None:
+        """Set `rows[i]` to the row of each tensor, whatever it held before."""
+        rows[indices] = empty_table(1, rows.device)
+        for index, tensor in zip(indices, tensors, strict=True):
+            self.reduce_into(rows, index, tensor, inv_scale)
+
+    def _partial_row(self, values: Tensor, inv_scale: Tensor | None) -> Tensor:
+        partial = empty_table(1, values.device)[0]
+        offset = 0
+        ordered = values if self._locate else _memory_order(values)
+        for chunk in _chunks(ordered, CPU_CHUNK if values.device.type == "cpu" else DEVICE_CHUNK):
+            reals = _as_real(chunk, inv_scale)
+            _merge(partial, _chunk_row(reals, self._threshold, offset if self._locate else None))
+            offset += chunk.numel()
+        return partial
+
+
+# --- from any tensor to chunks of real numbers ---------------------------------------------------
+
+
+def _explicit_values(tensor: Tensor) -> tuple[Tensor, int, Tensor | None]:
+    """The stored values, how many zeros are implied beside them, and where they stand (if sparse)."""
+    if tensor.is_nested:
+        if tensor.layout == torch.jagged and tensor.is_contiguous():
+            return tensor.values(), 0, None
+        parts = [part.reshape(-1) for part in tensor.unbind()]  # values() would show what is cut off
+        if not parts:
+            return torch.empty(0, dtype=tensor.dtype, device=tensor.device), 0, None
+        return torch.cat(parts), 0, None
+    if tensor.layout == torch.strided:
+        return tensor, 0, None
+    if tensor.layout == torch._mkldnn:  # type: ignore[attr-defined]
+        return tensor.to_dense(), 0, None
+    coalesced = (tensor if tensor.layout == torch.sparse_coo else tensor.to_sparse_coo()).coalesce()
+    values = coalesced.values()
+    return values, tensor.numel() - values.numel(), coalesced.indices()
+
+
+def _memory_order(tensor: Tensor) -> Tensor:
+    """The same elements with dimensions sorted by stride, so that dense memory is read in its order."""
+    if tensor.is_contiguous():
+        return tensor
+    order = sorted(range(tensor.dim()), key=lambda dim: tensor.stride(dim), reverse=True)
+    return tensor.permute(order)
+
+
+def _chunks(tensor: Tensor, size: int) -> Iterator[Tensor]:
+    """Flat pieces of at most `size` elements, in order; only a piece is ever copied."""
+    if tensor.numel() == 0:
+        return
+    if tensor.is_contiguous():
+        yield from tensor.view(-1).split(size)
+    elif tensor.numel() <= size:
+        yield tensor.reshape(-1)
+    else:
+        row_numel = tensor.numel() // tensor.shape[0]
+        if row_numel > size:
+            for part in tensor.unbind(0):
+                yield from _chunks(part, size)
+        else:
+            for part in tensor.split(size // row_numel):
+                yield part.reshape(-1)
+
+
+def _is_narrow(dtype: torch.dtype) -> bool:
+    """Whether every value of `dtype` is a float32."""
+    return not dtype.is_complex and dtype != torch.float64
+
+
+def _as_real(chunk: Tensor, inv_scale: Tensor | None) -> Tensor:
+    """A contiguous chunk of float32 (exact for every narrower type) or float64 (it and complex)."""
+    chunk = chunk.resolve_neg().contiguous()  # a lazily negated tensor cannot show its bits
+    if chunk.is_complex():
+        chunk = chunk.to(torch.complex128)
+        chunk = torch.hypot(chunk.real, chunk.imag)
+    elif chunk.dtype not in (torch.float32, torch.float64):
+        chunk = chunk.to(torch.float32)
+    return chunk if inv_scale is None else chunk * inv_scale.to(chunk.dtype)
+
+
+# --- from a chunk to a row --------------------------------------------------------------------
+
+
+_INF_BITS = 0x7FF << 52
+"""inf as the integer that its float64 bits spell."""
+
+
+def _magnitude_bits(x: Tensor) -> tuple[Tensor, int]:
+    """Magnitudes as the integers that their bits spell, which have their order, and inf as such.
+
+    Integers, because a thread that flushes denormals takes them for zeros when it compares floats.
+    """
+    if x.dtype == torch.float32:
+        return x.view(torch.int32) & 0x7FFFFFFF, INF_PREFIX << 16
+    return x.view(torch.int64) & 0x7FFFFFFFFFFFFFFF, _INF_BITS
+
+
+@lru_cache
+def _prefix_bin_on(device: torch.device) -> Tensor:
+    return torch.from_numpy(PREFIX_BIN.astype("i8")).to(device)
+
+
+def _chunk_row(x: Tensor, threshold: float, offset: int | None) -> Tensor:
+    """The row of one flat chunk of float32 or float64, int64 `[144]`; `n_obs` stays 0.
+
+    `offset` is the flat index of the chunk's first element where the position of the maximum is wanted.
+    """
+    bits, inf_bits = _magnitude_bits(x)
+    finite = bits < inf_bits
+    nonzero = finite & (bits > 0)
+    signed = torch.where(finite, widened(x, bits) if x.dtype == torch.float32 else x, 0)
+    m = signed.abs()
+    m_bits = m.view(torch.int64)
+    largest = m_bits.max()
+
+    big, small = m >= BIG, m < SMALL
+    floats = {
+        "sum": torch.where(big, 0, signed).sum(),
+        "abs_sum": torch.where(big, 0, m).sum(),
+        "sq": torch.where(big | small, 0, m).square().sum(),
+        "sum_big": torch.where(big, signed * DOWN, 0).sum(),
+        "abs_sum_big": torch.where(big, m * DOWN, 0).sum(),
+        "sq_big": torch.where(big, m * DOWN, 0).square().sum(),
+        "sq_small": torch.where(small, m * UP, 0).square().sum(),
+    }
+    row = torch.zeros(ROW_WORDS, dtype=torch.int64, device=x.device)
+    row[WORD["numel"]] = x.numel()
+    row[WORD["n_zero"]] = (bits == 0).sum()
+    row[WORD["n_nan"]] = (bits > inf_bits).sum()
+    row[WORD["n_inf"]] = (bits == inf_bits).sum()
+    row[WORD["n_above"]] = (finite & (m >= threshold)).sum()
+    row[WORD["abs_max"]] = largest
+    row[WORD["abs_min"]] = torch.where(nonzero, m_bits, _INF_BITS).min()
+    row[WORD["argmax"]] = -1
+    if offset is not None:
+        candidates = torch.where(finite & (m_bits == largest), _positions(x), x.numel())
+        first = candidates.min()
+        row[WORD["argmax"]] = torch.where(first < x.numel(), first + offset, -1)
+    for name, value in floats.items():
+        row[WORD[name]] = value.view(torch.int64)
+
+    limit = torch.finfo(torch.float32).max
+    prefix = m.clamp(max=limit).to(torch.float32).view(torch.int32) >> 16
+    bins = _prefix_bin_on(x.device)[prefix]
+    # Adding 0 or 1 rather than selecting keeps every shape static, hence the host out of it.
+    row[WORD["hist"] :].scatter_add_(0, bins, nonzero.to(torch.int64))
+    return row
+
+
+def _positions(x: Tensor) -> Tensor:
+    return torch.arange(x.numel(), device=x.device)
+
+
+def _to_dense_index(partial: Tensor, indices: Tensor, tensor: Tensor) -> None:
+    """Turn the position of the maximum among a sparse tensor's values into its dense flat index.
+
+    Where the maximum is 0, the first implied zero may stand before the first stored one.
+    """
+    numel, n_stored = tensor.numel(), indices.shape[1]
+    if numel == 0:
+        return
+    found = partial[WORD["argmax"]]
+    stored = first_gap = torch.zeros_like(found)
+    if n_stored:
+        n_dense = math.prod(tensor.shape[indices.shape[0] :])
+        entries = torch.zeros_like(indices[0])
+        for extent, position in zip(tensor.shape, indices, strict=False):
+            entries = entries * extent + position
+        entry = entries.index_select(0, (found.clamp(min=0) // n_dense).reshape(1))[0]
+        stored = torch.where(found < 0, numel, entry * n_dense + found % n_dense)
+        ordinal = _positions(entries)
+        first_gap = torch.where(entries == ordinal, n_stored, ordinal).min() * n_dense
+    first = torch.where(partial[WORD["abs_max"]] == 0, torch.minimum(stored, first_gap), stored)
+    partial[WORD["argmax"]] = torch.where(first < numel, first, -1)
+
+
+def _close(row: Tensor, n_implicit: int, threshold: float) -> None:
+    """Count the observation, and the zeros that a sparse tensor implies."""
+    row[WORD["n_obs"]] += 1
+    if n_implicit:
+        row[WORD["numel"]] += n_implicit
+        row[WORD["n_zero"]] += n_implicit
+        if threshold == 0:
+            row[WORD["n_above"]] += n_implicit
+
+
+def _merge(into: Tensor, row: Tensor) -> None:
+    """`row.merge_rows` for one row on the device, in place."""
+    floats, other = into.view(torch.float64), row.view(torch.float64)
+    at, low, high = WORD["argmax"], WORD["abs_min"], WORD["abs_max"]
+    # Magnitudes have the order of their bits, denormals included.
+    take = (into[at] < 0) | (row[high] > into[high])
+    into[at] = torch.where(take, row[at], into[at])
+    into[high] = torch.maximum(into[high], row[high])
+    into[low] = torch.minimum(into[low], row[low])
+    into[: len(COUNTS)] += row[: len(COUNTS)]
+    first, last = WORD[SUMS[0]], WORD[SUMS[-1]] + 1
+    floats[first:last] += other[first:last]
+    into[WORD["hist"] :] += row[WORD["hist"] :]

@@ -1,0 +1,73 @@
+"""Event-file records: `length, crc(length), data, crc(data)`, little-endian, each crc masked CRC-32C.
+
+Each record's data is one serialized `Event`. Source: TensorFlow's TFRecord format, as TensorBoard reads it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+
+from .crc import masked_crc32c
+
+FILE_VERSION = "brain.Event:2"
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+_SUMMARY_FIELD = b"\x2a"  # Event.summary: field 5, length-delimited
+
+
+def frame(data: bytes) -> bytes:
+    """One record."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _FOOTER.pack(masked_crc32c(length)), data, _FOOTER.pack(masked_crc32c(data))))
+
+
+def version_event(wall_time: float) -> bytes:
+    """The serialized event that every event file starts with."""
+    data: bytes = Event(wall_time=wall_time, file_version=FILE_VERSION).SerializeToString()
+    return data
+
+
+def summary_event(wall_time: float, step: int, summary: bytes) -> bytes:
+    """An event around serialized `Summary` values, without parsing them."""
+    head: bytes = Event(wall_time=wall_time, step=step).SerializeToString()
+    return b"".join((head, _SUMMARY_FIELD, _varint(len(summary)), summary))
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class TruncatedFile(Exception):
+    """The file ends, or breaks, inside a record: it was cut off, or is still being written."""
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """The data of each record in order.
+
+    Raises:
+        TruncatedFile: after the last whole record, if something follows that is not one.
+    """
+    with path.open("rb") as file:
+        while header := file.read(_HEADER.size):
+            if len(header) < _HEADER.size:
+                raise TruncatedFile
+            length, length_crc = _HEADER.unpack(header)
+            if masked_crc32c(header[:8]) != length_crc:
+                raise TruncatedFile
+            body = file.read(length + _FOOTER.size)
+            if len(body) < length + _FOOTER.size:
+                raise TruncatedFile
+            data = body[:length]
+            if masked_crc32c(data) != _FOOTER.unpack_from(body, length)[0]:
+                raise TruncatedFile
+            yield data

@@ -1,0 +1,160 @@
+"""The device side of a watched step: gradients arrive from the hooks and become rows of a table."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+
+from gradprof.kernels.backends import Reducer
+
+from .grad_scaler import ScalerWatch
+from .table import Slot, Table
+
+
+class Observer:
+    """Reduces what the hooks report, between `on_begin` and `hand_over`.
+
+    Outputs and inputs are merged into their rows as they come. Parameters are noted as their gradients
+    accumulate, and reduced together when the backward pass ends, replacing what an earlier backward pass
+    of the same step left.
+
+    Args:
+        labels: the sites; hooks report their position in it.
+        new_reducer: makes the reducer of one device.
+        scaler: tells the factor to unscale by.
+        strict: raise failures instead of dropping the site.
+        on_begin: called at every first sign of a step, and at further ones.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        new_reducer: Callable[[], Reducer],
+        scaler: ScalerWatch | None,
+        strict: bool,
+        on_begin: Callable[[], None],
+    ) -> None:
+        self.observing = False
+        """Whether the current step is observed."""
+        self.had_backward = False
+        """Whether a backward pass was completed in the current step."""
+        self.seconds = 0.0
+        """Spent here in the current step."""
+        self.begin = on_begin
+        self._labels = list(labels)
+        self._new_reducer = new_reducer
+        self._scaler = scaler
+        self._strict = strict
+        self._tables: dict[torch.device, Table] = {}
+        self._reducers: dict[torch.device, Reducer] = {}
+        self._touched: dict[int, torch.Tensor] = {}
+        self._graph_task = -1
+        self._shaped: set[int] = set()
+        self._new_shapes: dict[str, list[int]] = {}
+        self._dropped: set[int] = set()
+        self._closed = False
+
+    def gradient(self, index: int, grad: torch.Tensor) -> None:
+        """Merge the gradient w.r.t. an output or input into its site's row."""
+        if self._closed or index in self._dropped:
+            return
+        start = time.perf_counter()
+        try:
+            self.begin()
+            if self.observing:
+                table = self._table(grad.device)
+                reducer = self._reducers[grad.device]
+                reducer.reduce_into(table.rows, index, grad, self._inverse_scale(grad.device))
+                if index not in self._shaped:
+                    self._shaped.add(index)
+                    self._new_shapes[self._labels[index]] = list(grad.shape)
+        except Exception as error:  # whatever a reduction meets must not break the backward pass
+            self.failed(index, error)
+        self.seconds += time.perf_counter() - start
+
+    def accumulated(self, index: int, param: torch.Tensor) -> None:
+        """Note a parameter whose gradient was added to its `.grad`, to be reduced after the backward pass."""
+        if not self.observing or index in self._dropped:
+            return
+        task = torch._C._current_graph_task_id()
+        if task != self._graph_task:
+            self._graph_task = task
+            self._touched.clear()  # what a backward pass that raised may have left
+            self.begin()
+            torch.autograd.Variable._execution_engine.queue_callback(self._end_of_backward)  # type: ignore[attr-defined]
+        self._touched[index] = param
+
+    def failed(self, index: int, error: Exception) -> None:
+        """Drop a site that cannot be observed, saying why, once."""
+        if self._strict:
+            raise error
+        self._dropped.add(index)
+        for table in self._tables.values():
+            table.clear_row(index)
+        warn(
+            f"gradprof stopped observing {self._labels[index]!r}: {type(error).__name__}: {error}. "
+            "Training goes on; strict=True raises instead"
+        )
+
+    def hand_over(self, slot: Slot) -> dict[str, list[int]]:
+        """Start copying the step's rows into `slot` and clear them; the shapes of sites first seen."""
+        slot.fill(self._tables)
+        for table in self._tables.values():
+            table.clear()
+        shapes, self._new_shapes = self._new_shapes, {}
+        return shapes
+
+    def close(self) -> None:
+        """Take no more gradients: graphs of forward passes in flight still hold their hooks."""
+        self._closed = True
+        self.observing = False
+        self._touched.clear()
+        self._tables.clear()
+        self._reducers.clear()
+
+    def _end_of_backward(self) -> None:
+        """Reduce the gradients of all parameters that this backward pass touched."""
+        start = time.perf_counter()
+        touched, self._touched = self._touched, {}
+        self._graph_task = -1
+        if not self.observing:
+            return
+        self.had_backward = True
+        by_device: dict[torch.device, dict[int, torch.Tensor]] = {}
+        for index, param in touched.items():
+            if param.grad is not None:
+                by_device.setdefault(param.grad.device, {})[index] = param.grad
+        for device, grads in by_device.items():
+            self._replace_rows(device, grads)
+        self.seconds += time.perf_counter() - start
+
+    def _replace_rows(self, device: torch.device, grads: dict[int, torch.Tensor]) -> None:
+        try:
+            table = self._table(device)
+            self._reducers[device].replace_many(
+                table.rows, list(grads), list(grads.values()), self._inverse_scale(device)
+            )
+        except Exception as error:  # whatever one gradient is, the others are still to be recorded
+            if len(grads) == 1:
+                self.failed(next(iter(grads)), error)
+                return
+            for index, grad in grads.items():
+                self._replace_rows(device, {index: grad})
+
+    def _table(self, device: torch.device) -> Table:
+        table = self._tables.get(device)
+        if table is None:
+            table = self._tables[device] = Table(len(self._labels), device)
+            self._reducers[device] = self._new_reducer()
+        return table
+
+    def _inverse_scale(self, device: torch.device) -> torch.Tensor | None:
+        return None if self._scaler is None else self._scaler.inverse(device)
+
+
+def warn(message: str) -> None:
+    """Say something of gradprof's own, without blaming a line of the caller's."""
+    warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -1,0 +1,100 @@
+"""The writer thread: takes finished steps in order, derives everything from them, and writes the run."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from .record import StepRecord
+from .run_writer import RunWriter
+from .table import HostScalar, Slot
+
+
+@dataclass
+class FinishedStep:
+    """A step as the training thread leaves it; its numbers may still be on their way to the host."""
+
+    step: int
+    wall_time: float
+    slot: Slot | None
+    seconds: float = 0.0
+    wait: float = 0.0
+    scalars: dict[str, float | HostScalar] = field(default_factory=dict)
+    shapes: Mapping[str, list[int]] = field(default_factory=dict)
+
+    def arrive(self) -> StepRecord:
+        """Wait for the numbers, and free the slot."""
+        rows = None if self.slot is None else self.slot.rows()
+        self.free_slot()
+        return StepRecord(
+            step=self.step,
+            wall_time=self.wall_time,
+            rows=rows,
+            seconds=self.seconds,
+            wait=self.wait,
+            scalars={name: float(value) for name, value in self.scalars.items()},
+            shapes=dict(self.shapes),
+        )
+
+    def free_slot(self) -> None:
+        """Let the training thread use the slot again."""
+        if self.slot is not None:
+            self.slot.free.set()
+
+
+class WriterThread:
+    """Owns a `RunWriter`. A failure ends the writing, is kept in `error`, and never reaches training."""
+
+    def __init__(self, run_writer: RunWriter) -> None:
+        self.error: Exception | None = None
+        self._run_writer = run_writer
+        self._queue: queue.SimpleQueue[FinishedStep | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="gradprof-writer", daemon=True)
+        self._thread.start()
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def submit(self, step: FinishedStep) -> None:
+        """Hand over one step; never waits."""
+        self._queue.put(step)
+
+    def close(self) -> None:
+        """Write everything submitted, close the file, and wait for both."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        pending = False  # whether something is not flushed yet
+        while True:
+            try:
+                timeout = self._run_writer.seconds_to_flush() if pending else None
+                step = self._queue.get(timeout=timeout)
+            except queue.Empty:
+                self._attempt(self._run_writer.flush)
+                pending = False
+                continue
+            if step is None:
+                self._attempt(self._run_writer.close)
+                return
+            if self.error is None:
+                self._attempt(partial(self._write, step))
+            step.free_slot()
+            pending = True
+
+    def _write(self, step: FinishedStep) -> None:
+        self._run_writer.write(step.arrive())
+        if self._run_writer.seconds_to_flush() == 0:
+            self._run_writer.flush()
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        if self.error is not None:
+            return
+        try:
+            act()
+        except Exception as error:  # a full disk, a lost mount: training goes on without the run
+            self.error = error
+            self._run_writer.abandon()

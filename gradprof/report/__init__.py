@@ -1,0 +1,1 @@
+"""`gradprof report`: a run in a terminal, or as JSON or CSV."""

@@ -1,0 +1,113 @@
+"""The arguments of `gradprof report`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradprof.run import Run
+
+    from .figures import SiteFigures
+
+_DESCRIPTION = """\
+What the gradients of a run did, site by site: the largest magnitude and when, median
+and last L2 norm, share of zeros and of magnitudes at or above the threshold, the first
+step with a NaN or inf, and the log10 norm over the run, each on its own scale."""
+
+_SORT_KEYS: dict[str, Callable[[SiteFigures], Any]] = {
+    "order": lambda site: site.order,
+    "name": lambda site: site.site,
+    "max": lambda site: -_or_zero(site.abs_max),
+    "l2": lambda site: -_or_zero(site.l2_median),
+    "last": lambda site: -_or_zero(site.l2_last),
+    "zero": lambda site: -_or_zero(site.zero_share),
+    "above": lambda site: -_or_zero(site.above_share),
+    "nonfinite": lambda site: -site.n_non_finite,
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "report",
+        help="print what the gradients of a run did",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", nargs="?", help="directory of a run (default: the latest below runs/)")
+    parser.add_argument("--sort", choices=list(_SORT_KEYS), default="order", help="default: model order")
+    parser.add_argument(
+        "--filter",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="only matching sites, as 'layer4.*'",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything, for programs")
+    form.add_argument("--csv", action="store_true", help="one line per site")
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report.
+
+    Raises:
+        FileNotFoundError, ValueError: as `gradprof.load`, or a filter that matches nothing.
+    """
+    from gradprof.run import load
+    from gradprof.sites import select
+
+    from .export import write_csv, write_json
+    from .figures import site_figures
+
+    recorded = load(_latest() if args.run is None else args.run)
+    chosen = set(select(recorded.sites, args.filter))
+    figures = [site for site in site_figures(recorded) if site.site in chosen]
+    figures.sort(key=_SORT_KEYS[args.sort])
+    if args.json:
+        write_json(recorded, figures, sys.stdout)
+    elif args.csv:
+        write_csv(figures, sys.stdout)
+    else:
+        _print(recorded, figures)
+    return 0
+
+
+def _print(recorded: Run, figures: list[SiteFigures]) -> None:
+    from rich.console import Console
+
+    from .answer import describe
+    from .table import print_table
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    if not console.is_terminal:
+        console.width = 10_000
+    steps = f"{len(recorded.steps):,} steps"
+    if len(recorded.steps):
+        steps += f" ({recorded.steps[0]} to {recorded.steps[-1]})"
+    console.print(f"{recorded.path.parent}: {recorded.header['model']}, {steps}", markup=False)
+    if recorded.truncated:
+        console.print("The last record is incomplete: the run was cut off, or is being written.")
+    console.print()
+    print_table(recorded, figures, console)
+    console.print()
+    console.print(describe(recorded, figures), markup=False)
+    if (waited := float(recorded.waits.sum())) > 0:
+        console.print(f"Training waited {waited:.2f} s for the writer.")
+
+
+def _latest() -> Path:
+    from gradprof.run import find_runs
+
+    runs = find_runs(Path("runs"))
+    if not runs:
+        raise FileNotFoundError("there is no run below 'runs': name one, or make one with: gradprof demo")
+    return runs[-1].parent
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if value != value else value

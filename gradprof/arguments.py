@@ -117,7 +117,8 @@ def as_scalar(name: str, value: Any) -> float | HostScalar:
         return float(value.reshape(()))
     shown = f"shape {tuple(value.shape)}" if hasattr(value, "shape") else repr(value)
     raise TypeError(
-        f"cannot log {name}={type(value).__name__} ({shown[:60]}): expected a number or a tensor of one element"
+        f"cannot log {name}={type(value).__name__} ({shown[:60]}): expected a number, "
+        "or a tensor of one element"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -24,6 +24,7 @@ class Observer:
     Args:
         labels: the sites; hooks report their position in it.
         new_reducer: makes the reducer of one device.
+        devices: where gradients are expected; those of others are met as they come.
         scaler: tells the factor to unscale by.
         strict: raise failures instead of dropping the site.
         on_begin: called at every first sign of a step, and at further ones.
@@ -33,6 +34,7 @@ class Observer:
         self,
         labels: Sequence[str],
         new_reducer: Callable[[], Reducer],
+        devices: Iterable[torch.device],
         scaler: ScalerWatch | None,
         strict: bool,
         on_begin: Callable[[], None],
@@ -56,6 +58,8 @@ class Observer:
         self._new_shapes: dict[str, list[int]] = {}
         self._dropped: set[int] = set()
         self._closed = False
+        for device in devices:
+            self._table(device)
 
     def gradient(self, index: int, grad: torch.Tensor) -> None:
         """Merge the gradient w.r.t. an output or input into its site's row."""

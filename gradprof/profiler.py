@@ -126,7 +126,14 @@ class Profiler:
         self._scaler = None if grad_scaler is None else ScalerWatch(grad_scaler)
         self._strict = strict
         self._labels = [site.label for site in targets]
-        self._observer = Observer(self._labels, new_reducer, self._scaler, strict, on_begin=self._begin)
+        self._observer = Observer(
+            self._labels,
+            new_reducer,
+            devices={param.device for param in model.parameters()},
+            scaler=self._scaler,
+            strict=strict,
+            on_begin=self._begin,
+        )
         self._observer.observing = self._schedule(0)
         self._ring = Ring(RING_SLOTS, len(targets))
 

@@ -57,9 +57,13 @@ class RunWriter:
         self._described = False
         self._last_step = 0
         self._file = _EventFile(self.directory)
-        self._file.append(version_event(time.time()))
-        self._append_summary(json_value(tags.HEADER, json.dumps(header)), time.time(), 0)
-        self._file.flush()
+        try:
+            self._file.append(version_event(time.time()))
+            self._append_summary(json_value(tags.HEADER, json.dumps(header)), time.time(), 0)
+            self._file.flush()
+        except OSError:
+            self._file.remove()  # an empty file would keep the next run out of this directory
+            raise
 
     def write(self, record: StepRecord) -> None:
         """Add one finished step.
@@ -162,7 +166,8 @@ class _EventFile:
                 "Choose another directory, delete that one, or leave it out: every run then gets its own"
             )
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}{FILE_SUFFIX}"
-        self._file = (directory / name).open("xb", buffering=0)
+        self._path = directory / name
+        self._file = self._path.open("xb", buffering=0)
         self._size = 0
         self._buffer: list[bytes] = []
         self._buffered = 0
@@ -181,6 +186,10 @@ class _EventFile:
 
     def close(self) -> None:
         self._file.close()
+
+    def remove(self) -> None:
+        self._file.close()
+        self._path.unlink()
 
     def _drain(self) -> None:
         data = memoryview(b"".join(self._buffer))

@@ -61,7 +61,7 @@ def near_names(wanted: str, names: Sequence[str], n: int = 5) -> str:
     plain = wanted.replace("*", "").replace("?", "")
     inside = [name for name in names if plain and plain.lower() in name.lower()]
     bare = {name.partition("/")[2]: name for name in names}
-    close = difflib.get_close_matches(plain, [*names, *bare], n=n, cutoff=0.5)
+    close = difflib.get_close_matches(plain, [*names, *bare], n=n, cutoff=0.4)
     found = list(dict.fromkeys([*inside, *(bare.get(name, name) for name in close)]))[:n]
     if found:
         return f"near names: {', '.join(found)}"

@@ -61,7 +61,7 @@ class Pace:
 SCALAR_PACE = (512, 92)
 """At most 1000 points up to 100,000 steps, 790 at 10,000."""
 HIST_PACE = (100, 12)
-"""At most 155 points up to 10,000 steps."""
+"""At most 157 points up to 10,000 steps, the one at the end included."""
 
 
 class StockSeries:

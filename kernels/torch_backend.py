@@ -32,6 +32,12 @@ def empty_table(n_rows: int, device: torch.device | str) -> Tensor:
     return rows.to(device)
 
 
+@lru_cache
+def _empty_row_on(device: torch.device) -> Tensor:
+    """Kept on the device, because a copy from ordinary host memory makes the host wait."""
+    return empty_table(1, device)[0]
+
+
 class TorchReducer:
     """Reductions with one set of options; one thread at a time.
 
@@ -81,12 +87,13 @@ class TorchReducer:
         self, rows: Tensor, indices: list[int], tensors: list[Tensor], inv_scale: Tensor | None = None
     ) -> None:
         """Set `rows[i]` to the row of each tensor, whatever it held before."""
-        rows[indices] = empty_table(1, rows.device)
+        for index in indices:
+            rows[index] = _empty_row_on(rows.device)
         for index, tensor in zip(indices, tensors, strict=True):
             self.reduce_into(rows, index, tensor, inv_scale)
 
     def _partial_row(self, values: Tensor, inv_scale: Tensor | None) -> Tensor:
-        partial = empty_table(1, values.device)[0]
+        partial = _empty_row_on(values.device).clone()
         offset = 0
         ordered = values if self._locate else _memory_order(values)
         for chunk in _chunks(ordered, CPU_CHUNK if values.device.type == "cpu" else DEVICE_CHUNK):

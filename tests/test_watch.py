@@ -183,9 +183,7 @@ def test_checkpointed_modules_are_observed_once(use_reentrant: bool, tmp_path: P
         checkpoint(model, x, use_reentrant=use_reentrant).sum().backward()
         prof.step()
         assert prof.last["output/2"].numel == 6
-        assert prof.last["param/0.weight"].l2 == pytest.approx(
-            float(model[0].weight.grad.norm()), rel=1e-6
-        )
+        assert prof.last["param/0.weight"].l2 == pytest.approx(float(model[0].weight.grad.norm()), rel=1e-6)
 
 
 def test_a_retained_double_backward_works(tmp_path: Path) -> None:

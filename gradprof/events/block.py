@@ -95,7 +95,12 @@ class EncodedBlock:
         if data[: len(_MAGIC)] != _MAGIC or len(data) < start:
             raise BadBlock(f"expected a block that starts with {_MAGIC!r}, got {data[:4]!r}")
         start += _LENGTH.unpack_from(data, len(_MAGIC))[0]
-        header: dict[str, Any] = json.loads(data[len(_MAGIC) + _LENGTH.size : start])
+        try:
+            header: dict[str, Any] = json.loads(data[len(_MAGIC) + _LENGTH.size : start])
+        except ValueError as error:
+            raise BadBlock(f"the header of the block is not whole: {error}") from error
+        if (whole := start + sum(header["streams"].values())) != len(data):
+            raise BadBlock(f"expected a block of {whole} bytes, got {len(data)}")
         self.shape: tuple[int, int] = (header["steps"], header["sites"])
         self.scalars: dict[str, list[tuple[int, float]]] = {
             name: [(int(step), float(value)) for step, value in points]
@@ -113,7 +118,10 @@ class EncodedBlock:
         self.waits = times.words(self.shape[0]).view(np.float64)
 
     def _reader(self, stream: str) -> _PlaneReader:
-        return _PlaneReader(zlib.decompress(self._streams[stream]))
+        try:
+            return _PlaneReader(zlib.decompress(self._streams[stream]))
+        except zlib.error as error:
+            raise BadBlock(f"the stream {stream!r} of the block is damaged: {error}") from error
 
     def hist(self) -> Int64Array:
         """int64 `[steps, sites, 128]`."""

@@ -34,7 +34,8 @@ class ScalarTemplate:
 
     def fill(self, values: npt.ArrayLike, present: npt.NDArray[np.bool_] | None = None) -> bytes:
         """Serialized `Summary` of float `values` `[tags]`; inf is written as NaN, which TensorBoard marks."""
-        floats = np.asarray(values, dtype="<f4")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf
+            floats = np.asarray(values, dtype="<f4")
         data = np.where(np.isinf(floats), np.float32(np.nan), floats).tobytes()
         return _interleave(self._prefixes, data, 4, present)
 

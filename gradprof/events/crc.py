@@ -6,11 +6,16 @@ TensorBoard take about 100 ns a byte with the interpreter lock held, 20 ms for a
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 
-import google_crc32c
 import numpy as np
 import numpy.typing as npt
+
+with warnings.catch_warnings():
+    # Where it has no C extension it warns that it is slow; numpy takes its place then.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    import google_crc32c
 
 UintArray = npt.NDArray[np.uint32]
 

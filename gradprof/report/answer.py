@@ -39,6 +39,9 @@ def _about_kind(run: Run, kind: str, figures: list[SiteFigures]) -> list[str]:
     tables = run.tables(("numel", "n_above"))
     above = np.nan_to_num(tables["n_above"][:, indices])
     n_above, n_values = int(above.sum()), int(np.nansum(tables["numel"][:, indices]))
+    finite = [site for site in figures if not np.isnan(site.abs_max)]
+    if not finite:
+        return [f"  Unknown, {_MEANING[kind]}: none of {n_values:,} values was finite."]
     lines = []
     if n_above:
         n_steps = int((above.sum(axis=1) > 0).sum())
@@ -50,12 +53,9 @@ def _about_kind(run: Run, kind: str, figures: list[SiteFigures]) -> list[str]:
         ]
     else:
         lines.append(f"  No, {_MEANING[kind]}: none of {n_values:,} values;")
-    finite = [site for site in figures if not np.isnan(site.abs_max)]
-    if finite:
-        largest = max(finite, key=lambda site: site.abs_max)
-        lines.append(
-            f"    the largest was {largest.abs_max:.3g}, at step {largest.abs_max_step} in {largest.site}."
-        )
+    largest = max(finite, key=lambda site: site.abs_max)
+    value = _rounded(largest.abs_max, run.threshold)
+    lines.append(f"    the largest was {value}, at step {largest.abs_max_step} in {largest.site}.")
     return lines
 
 
@@ -66,9 +66,19 @@ def _about_non_finite(figures: list[SiteFigures]) -> list[str]:
     first = min(broken, key=lambda site: _order(site.first_non_finite_step))
     total = sum(site.n_non_finite for site in broken)
     return [
-        f"  NaN or inf: {total:,} values in {len(broken)} sites, "
+        f"  NaN or inf: {_counted(total, 'value')} in {_counted(len(broken), 'site')}, "
         f"first at step {first.first_non_finite_step} in {first.site}."
     ]
+
+
+def _rounded(value: float, threshold: float) -> str:
+    """Three digits, or all of them where three would put it on the wrong side of the threshold."""
+    text = f"{value:.3g}"
+    return text if (float(text) >= threshold) == (value >= threshold) else repr(value)
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _order(step: int | None) -> float:

@@ -23,7 +23,9 @@ class SiteFigures:
     abs_max: float
     abs_max_step: int | None
     l2_median: float
+    """Of the steps with a finite value."""
     l2_last: float
+    """Of the last step in which a gradient came; NaN if nothing in it was finite."""
     zero_share: float
     above_share: float
     """Share of finite magnitudes >= the run's threshold."""
@@ -48,8 +50,9 @@ def _figures_of(run: Run, i: int, columns: dict[str, npt.NDArray[np.float64]]) -
     seen = ~np.isnan(columns["numel"])
     numel = float(columns["numel"][seen].sum())
     non_finite = columns["n_nan"] + columns["n_inf"]
-    abs_max, l2 = columns["abs_max"], columns["l2"]
-    has_max = bool((~np.isnan(abs_max)).any())
+    abs_max = columns["abs_max"]
+    finite = ~np.isnan(abs_max)
+    l2 = np.where(finite, columns["l2"], np.nan)  # a step of NaN alone has no norm, not one of 0
     with np.errstate(divide="ignore"):
         log10_l2 = np.log10(l2)
     log10_l2[~np.isfinite(log10_l2)] = np.nan
@@ -57,9 +60,9 @@ def _figures_of(run: Run, i: int, columns: dict[str, npt.NDArray[np.float64]]) -
         order=i,
         site=run.sites[i],
         steps_seen=int(seen.sum()),
-        abs_max=float(np.nanmax(abs_max)) if has_max else float("nan"),
-        abs_max_step=int(run.steps[np.nanargmax(abs_max)]) if has_max else None,
-        l2_median=float(np.median(l2[seen])) if seen.any() else float("nan"),
+        abs_max=float(np.nanmax(abs_max)) if finite.any() else float("nan"),
+        abs_max_step=int(run.steps[np.nanargmax(abs_max)]) if finite.any() else None,
+        l2_median=float(np.median(l2[finite])) if finite.any() else float("nan"),
         l2_last=float(l2[seen][-1]) if seen.any() else float("nan"),
         zero_share=float(columns["n_zero"][seen].sum()) / numel if numel else float("nan"),
         above_share=float(columns["n_above"][seen].sum()) / numel if numel else float("nan"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
+from rich.box import SIMPLE_HEAD, Box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,12 +18,13 @@ from .figures import SiteFigures
 from .sparkline import ASCII, BLOCKS, sparkline
 
 _TREND_WIDTH = 10
-_FIGURES_WIDTH = 60
-"""Columns that all but the name take, gaps included."""
+_LEAST_NAME_WIDTH = 12
+_ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+"""As `SIMPLE_HEAD`: a rule below the headings, and one blank between columns."""
 
 
 def print_table(run: Run, figures: Sequence[SiteFigures], console: Console) -> None:
-    """One table per kind of site; at 80 columns names are shortened in the middle, piped they are not."""
+    """One table per kind of site; names too long for the console are shortened in the middle."""
     for kind in KINDS:
         of_kind = [site for site in figures if site.site.startswith(f"{kind}/")]
         if of_kind:
@@ -30,18 +32,12 @@ def print_table(run: Run, figures: Sequence[SiteFigures], console: Console) -> N
 
 
 def _table(run: Run, kind: str, figures: Sequence[SiteFigures], console: Console) -> Table:
-    plain = not console.is_terminal
-    levels = ASCII if console.options.ascii_only else BLOCKS
-    above = f"{'>=' if console.options.ascii_only else '≥'}{run.threshold:g}"
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    table.add_column(kind, no_wrap=True)
-    for heading in ("max |g|", "at", "L2 med", "L2 last", "zero", above, "NaN at"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("log10 L2", no_wrap=True)
-    room = 10_000 if plain else max(12, console.width - _FIGURES_WIDTH)
-    for site in figures:
-        table.add_row(
-            Text(_shortened(site.site.partition("/")[2], room, console.options.ascii_only)),
+    ascii_only = console.options.ascii_only
+    levels = ASCII if ascii_only else BLOCKS
+    above = f"{'>=' if ascii_only else '≥'}{run.threshold:g}"
+    headings = ("max |g|", "at", "L2 med", "L2 last", "zero", above, "NaN at", "log10 L2")
+    rows = [
+        (
             _magnitude(site.abs_max),
             _step(site.abs_max_step),
             _magnitude(site.l2_median),
@@ -49,8 +45,21 @@ def _table(run: Run, kind: str, figures: Sequence[SiteFigures], console: Console
             _share(site.zero_share),
             _share(site.above_share),
             _step(site.first_non_finite_step),
-            Text(sparkline(site.log10_l2, _TREND_WIDTH, levels)),
+            sparkline(site.log10_l2, _TREND_WIDTH, levels),
         )
+        for site in figures
+    ]
+    # Figures are never cut: the name has what they leave.
+    taken = sum(max(map(len, column)) + 1 for column in zip(headings, *rows, strict=True))
+    room = max(_LEAST_NAME_WIDTH, console.width - taken)
+    table = Table(box=_ASCII_HEAD if ascii_only else SIMPLE_HEAD, padding=0, show_edge=False)
+    table.add_column(kind, no_wrap=True)
+    for heading in headings[:-1]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(headings[-1], no_wrap=True)
+    for site, row in zip(figures, rows, strict=True):
+        name = _shortened(site.site.partition("/")[2], room, ascii_only)
+        table.add_row(*(Text(cell) for cell in (name, *row)))
     return table
 
 
@@ -71,8 +80,8 @@ def _share(share: float) -> str:
 
 
 def _shortened(name: str, room: int, ascii_only: bool) -> str:
-    if len(name) <= room:
+    if cell_len(name) <= room:
         return name
-    mark = "~" if ascii_only else "…"
     tail = (room - 1) * 2 // 3
-    return name[: room - 1 - tail] + mark + name[len(name) - tail :]
+    end = set_cell_size(name[::-1], tail)[::-1]
+    return set_cell_size(name, room - 1 - tail) + ("~" if ascii_only else "…") + end

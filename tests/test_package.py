@@ -90,5 +90,5 @@ def test_version_help_and_wrong_commands(command: list[str]) -> None:
     assert "invalid choice" in wrong.stderr
     missing = subprocess.run([*command, "report", "no/such/run"], capture_output=True, text=True, check=False)
     assert missing.returncode == 2
-    assert missing.stderr.startswith("gradprof: error: there is no run 'no/such/run'")
+    assert missing.stderr.startswith("gradprof report: error: there is no run 'no/such/run'")
     assert "Traceback" not in missing.stderr

@@ -55,8 +55,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the report.
 
-    Raises:
-        FileNotFoundError, ValueError: as `gradprof.load`, or a filter that matches nothing.
+    Returns:
+        0, or 2 for a run that cannot be read or a filter that matches nothing, said on stderr.
     """
     from gradprof.run import load
     from gradprof.sites import select
@@ -64,8 +64,12 @@ def run(args: argparse.Namespace) -> int:
     from .export import write_csv, write_json
     from .figures import site_figures
 
-    recorded = load(_latest() if args.run is None else args.run)
-    chosen = set(select(recorded.sites, args.filter))
+    try:
+        recorded = load(_latest() if args.run is None else args.run)
+        chosen = set(select(recorded.sites, args.filter))
+    except (OSError, ValueError) as error:
+        print(f"gradprof report: error: {error}", file=sys.stderr)
+        return 2
     figures = [site for site in site_figures(recorded) if site.site in chosen]
     figures.sort(key=_SORT_KEYS[args.sort])
     if args.json:
@@ -86,7 +90,7 @@ def _print(recorded: Run, figures: list[SiteFigures]) -> None:
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     if not console.is_terminal:
         console.width = 10_000
-    steps = f"{len(recorded.steps):,} steps"
+    steps = f"{len(recorded.steps):,} step{'s' if len(recorded.steps) != 1 else ''}"
     if len(recorded.steps):
         steps += f" ({recorded.steps[0]} to {recorded.steps[-1]})"
     console.print(f"{recorded.path.parent}: {recorded.header['model']}, {steps}", markup=False)
@@ -94,7 +98,6 @@ def _print(recorded: Run, figures: list[SiteFigures]) -> None:
         console.print("The last record is incomplete: the run was cut off, or is being written.")
     console.print()
     print_table(recorded, figures, console)
-    console.print()
     console.print(describe(recorded, figures), markup=False)
     if (waited := float(recorded.waits.sum())) > 0:
         console.print(f"Training waited {waited:.2f} s for the writer.")

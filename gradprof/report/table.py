@@ -29,6 +29,7 @@ def print_table(run: Run, figures: Sequence[SiteFigures], console: Console) -> N
         of_kind = [site for site in figures if site.site.startswith(f"{kind}/")]
         if of_kind:
             console.print(_table(run, kind, of_kind, console))
+            console.print()
 
 
 def _table(run: Run, kind: str, figures: Sequence[SiteFigures], console: Console) -> Table:

@@ -1,0 +1,6 @@
+"""`python -m gradprof`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

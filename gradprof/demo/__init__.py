@@ -1,0 +1,1 @@
+"""`gradprof demo`: a small training, watched at every iteration."""

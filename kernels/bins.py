@@ -61,8 +61,11 @@ _FIRST_PREFIX = np.searchsorted(PREFIX_BIN[:INF_PREFIX], np.arange(N_BINS))
 
 
 def fold_prefix_counts(prefix_counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Counts per prefix, int64 `[>= 32640]`, to counts per bin, int64 `[128]`."""
-    folded: npt.NDArray[np.int64] = np.add.reduceat(prefix_counts[:INF_PREFIX], _FIRST_PREFIX)
+    """Counts per prefix, int64 `[n]` for the first n > 0 prefixes, to counts per bin, int64 `[128]`."""
+    counts = prefix_counts[:INF_PREFIX]
+    n_bins = int(PREFIX_BIN[len(counts) - 1]) + 1
+    folded = np.zeros(N_BINS, dtype=np.int64)
+    folded[:n_bins] = np.add.reduceat(counts, _FIRST_PREFIX[:n_bins])
     return folded
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,14 +82,16 @@ class TorchReducer:
             if indices is not None and self._locate:
                 _to_dense_index(partial, indices, tensor)
             _merge(rows[index], partial)
-        _close(rows[index], n_implicit, self._threshold)
+        _close(_words(rows)[index], n_implicit, self._threshold)
 
     def replace_many(
         self, rows: Tensor, indices: list[int], tensors: list[Tensor], inv_scale: Tensor | None = None
     ) -> None:
         """Set `rows[i]` to the row of each tensor, whatever it held before."""
+        empty = _words(_empty_row_on(rows.device))
+        words = _words(rows)
         for index in indices:
-            rows[index] = _empty_row_on(rows.device)
+            words[index] = empty
         for index, tensor in zip(indices, tensors, strict=True):
             self.reduce_into(rows, index, tensor, inv_scale)
 
@@ -136,10 +139,10 @@ def _chunks(tensor: Tensor, size: int) -> Iterator[Tensor]:
     """Flat pieces of at most `size` elements, in order; only a piece is ever copied."""
     if tensor.numel() == 0:
         return
-    if tensor.is_contiguous():
-        yield from tensor.view(-1).split(size)
-    elif tensor.numel() <= size:
+    if tensor.numel() <= size:
         yield tensor.reshape(-1)
+    elif tensor.is_contiguous():
+        yield from tensor.view(-1).split(size)
     else:
         row_numel = tensor.numel() // tensor.shape[0]
         if row_numel > size:
@@ -262,7 +265,12 @@ def _to_dense_index(partial: Tensor, indices: Tensor, tensor: Tensor) -> None:
     partial[WORD["argmax"]] = torch.where(first < numel, first, -1)
 
 
-def _close(row: Tensor, n_implicit: int, threshold: float) -> None:
+def _words(rows: Tensor) -> Any:
+    """The same memory as a numpy array where the host can see it: single words cost a tenth there."""
+    return rows.numpy() if rows.device.type == "cpu" else rows
+
+
+def _close(row: Any, n_implicit: int, threshold: float) -> None:
     """Count the observation, and the zeros that a sparse tensor implies."""
     row[WORD["n_obs"]] += 1
     if n_implicit:

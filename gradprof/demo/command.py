@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from contextlib import nullcontext
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from .training import Training
 
 _DESCRIPTION = """\
-Train a classifier from torchvision, untrained at the start, on small images, and watch
-its gradients at every iteration. The defaults need no download and no GPU: resnet18 on
-handwritten 3s and 7s, in under a minute on two cores.
+Train a classifier from torchvision, untrained at the start, on small images, and
+watch its gradients at every iteration. The defaults need no download and no GPU:
+resnet18 on handwritten 3s and 7s, in under a minute on two cores.
 """
 
 
@@ -106,9 +105,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(settings: Settings) -> Training:
     settings.check()
-    # On cores that others use too, OpenMP threads that spin while they wait made a step ten times slower.
-    # It is read when torch is first imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from .training import Training
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from .figures import SiteFigures
 
 _DESCRIPTION = """\
-What the gradients of a run did, site by site: the largest magnitude and when, median
-and last L2 norm, share of zeros and of magnitudes at or above the threshold, the first
-step with a NaN or inf, and the log10 norm over the run, each on its own scale."""
+What the gradients of a run did, site by site: the largest magnitude and when,
+median and last L2 norm, share of zeros and of magnitudes at or above the threshold,
+the first step with a NaN or inf, and log10 of the norm over the run, on its own scale."""
 
 _SORT_KEYS: dict[str, Callable[[SiteFigures], Any]] = {
     "order": lambda site: site.order,

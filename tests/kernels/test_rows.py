@@ -259,8 +259,10 @@ def test_a_reducer_remembers_nothing(locate: bool) -> None:
 def test_scratch_is_written_before_it_is_read(tensor: torch.Tensor, poison: int) -> None:
     reducer = TorchReducer()
     reducer.reduce_into(empty_table(1, "cpu"), 0, torch.ones(CHUNK))
-    scratch = (reducer._cpu._bits, reducer._cpu._wide.view(torch.int32))
-    assert min(part.numel() for part in scratch) >= CHUNK
+    cpu = reducer._cpu
+    assert min(cpu._bits.numel(), cpu._wrapped.numel()) >= CHUNK
+    scratch = (cpu._bits, cpu._wrapped, cpu._row_sums.view(torch.int32))
+    assert all(part.numel() for part in scratch)
     for part in scratch:
         part.fill_(poison)
     table = empty_table(1, "cpu")

@@ -1,0 +1,146 @@
+"""The arguments of `gradprof bench`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from .results import Result
+    from .session import Session
+
+_DESCRIPTION = """\
+What gradprof costs on this machine, each figure beside the bound it is held to:
+
+  step     a training step watched / bare, every iteration recorded
+  kernels  gradprof.measure against the numpy idiom it replaces
+  writer   writing one step against torch's SummaryWriter, in CPU time
+
+Each first checks that what it measures is right, and reports no speed if it is not.
+A missed bound is only said; a wrong result makes the exit status 1. Ctrl-C stops
+after the round in progress and prints what was measured."""
+
+_BENCHMARKS = ("step", "kernels", "writer")
+_PAIRS = {"step": 40, "kernels": 20, "writer": 6}
+_QUICK_PAIRS = 2
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure what gradprof costs on this machine",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("benchmark", nargs="?", choices=[*_BENCHMARKS, "all"], default="all")
+    parser.add_argument("--json", action="store_true", help="one document with all raw figures")
+    parser.add_argument("--quick", action="store_true", help="a few small rounds, to see that it works")
+    parser.add_argument(
+        "--pairs",
+        type=_positive,
+        metavar="N",
+        help="rounds of each benchmark (default: " + ", ".join(f"{n} {k}" for k, n in _PAIRS.items()) + ")",
+    )
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    step = parser.add_argument_group("of the step benchmark")
+    step.add_argument("--model", default="resnet18", help="of torchvision (default: resnet18)")
+    step.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="default: 32")
+    step.add_argument("--image-size", type=_positive, default=64, metavar="N", help="default: 64")
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print.
+
+    Returns:
+        0; 1 if a result was wrong, 2 for wrong arguments, said on stderr, 130 after Ctrl-C.
+    """
+    from .machine import describe_machine
+    from .output import Output
+    from .session import Session
+
+    names = _chosen(args.benchmark)
+    try:
+        device = _device(args.device)
+        if "step" in names:
+            _check_step(args, device)
+    except (ValueError, ImportError) as error:
+        print(f"gradprof bench: error: {error}", file=sys.stderr)
+        return 2
+    output = Output(describe_machine(device), quick=args.quick, as_json=args.json)
+    interrupted = False
+    try:
+        with Session() as session:
+            for name in names:
+                if not session.stopped:
+                    output.add(_measure(name, session, args, device))
+            interrupted = session.stopped
+    except KeyboardInterrupt:  # a second Ctrl-C, or one outside a round
+        interrupted = True
+    output.close(interrupted)
+    if interrupted:
+        return 130
+    return 0 if output.correct else 1
+
+
+def _check_step(args: argparse.Namespace, device: torch.device) -> None:
+    from .step import Setup, check_setup
+
+    check_setup(Setup(args.model, args.batch_size, args.image_size, device))
+
+
+def _measure(name: str, session: Session, args: argparse.Namespace, device: torch.device) -> Result:
+    quick = args.quick
+    pairs = args.pairs or (_QUICK_PAIRS if quick else _PAIRS[name])
+    if name == "step":
+        from .step import Setup, measure_step
+
+        return measure_step(session, Setup(args.model, args.batch_size, args.image_size, device), pairs)
+    if name == "kernels":
+        from .kernels import QUICK as QUICK_KERNELS
+        from .kernels import Sizes, measure_kernels
+
+        return measure_kernels(session, device, pairs, QUICK_KERNELS if quick else Sizes())
+    from .writer import QUICK as QUICK_WRITER
+    from .writer import Extent, measure_writer
+
+    return measure_writer(session, pairs, QUICK_WRITER if quick else Extent())
+
+
+def _chosen(benchmark: str) -> list[str]:
+    if benchmark != "all":
+        return [benchmark]
+    from importlib.util import find_spec
+
+    if find_spec("torchvision") is not None:
+        return list(_BENCHMARKS)
+    print("gradprof bench: step is left out, because torchvision is not installed", file=sys.stderr)
+    return [name for name in _BENCHMARKS if name != "step"]
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device is {name!r}: expected cpu, cuda, or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"--device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices: use cpu"
+        )
+    return device
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value

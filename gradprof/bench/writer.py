@@ -1,0 +1,220 @@
+"""What writing a step costs: `RunWriter` against torch's `SummaryWriter`, in CPU time of all threads.
+
+Both write the same points: log10 of the largest magnitude and of the norm of every site, a histogram of
+log10|g| of every site, and the scalars of the whole step. `SummaryWriter` gets its values ready-made; what
+`RunWriter` derives from the rows, and the full record that only it writes, are in `RunWriter`'s time.
+"""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event
+
+from gradprof.events.framing import read_records
+from gradprof.record import StepRecord
+from gradprof.run import Run, load
+from gradprof.run_writer import RunWriter
+from gradprof.stats import derive
+
+from .pairs import alternate, ratios
+from .results import Bound, Check, Figure, Result
+from .session import Session
+from .summary_writer import SummaryWriterPeer
+from .synthetic import synthetic_header, synthetic_steps
+
+BOUND = Bound("at least", 30.0)
+BOUND_SETUP = "200 sites, the first 100 steps of a run"
+
+_N_DISTINCT = 8
+_N_COMPARED = 3
+
+Load = Callable[[Path], Run]
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is written."""
+
+    sites: int = 200
+    first: int = 100
+    """Steps of a run in which every point is written."""
+    later: tuple[int, int] = (1000, 1500)
+    """Steps of a run in which points are thinned: from, to."""
+
+
+QUICK = Extent(sites=20, first=10, later=(20, 30))
+
+
+def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = load) -> Result:
+    """CPU time and bytes of one step, while every point is written and once points are thinned.
+
+    Args:
+        load: what reads a run back, `gradprof.load`.
+    """
+    steps = synthetic_steps(extent.sites, _N_DISTINCT)
+    ours = _Synthetic(synthetic_header(extent.sites), steps)
+    peer = SummaryWriterPeer(ours.labels, steps)
+    checks = _checks(ours, peer, extent.first, load)
+    figures: list[Figure] = []
+    if all(check.passed for check in checks):
+        first, later = range(extent.first), range(*extent.later)
+        contenders = {
+            "RunWriter": _Contender(partial(ours.first, n_steps=len(first)), first, extent.sites),
+            "later": _Contender(partial(ours.later, steps=later), later, extent.sites),
+            "SummaryWriter": _Contender(partial(peer.phases, n_steps=len(first)), first, extent.sites),
+            "trimmed": _Contender(partial(peer.phases, n_steps=len(first), trim=True), first, extent.sites),
+        }
+        costs = alternate(contenders, session.rounds(pairs, "writer"))
+        figures = _figures(costs, {key: contender.bytes for key, contender in contenders.items()}, extent)
+    return Result(
+        name="writer",
+        setup=f"{extent.sites} sites; CPU time of one step, bytes of one site and step; the peer is "
+        "SummaryWriter, trimmed: without empty bins",
+        bound_setup=BOUND_SETUP,
+        options={"pairs": pairs, **asdict(extent)},
+        checks=checks,
+        figures=figures,
+        interrupted=session.stopped,
+    )
+
+
+def _figures(costs: dict[str, list[float]], sizes: dict[str, list[float]], extent: Extent) -> list[Figure]:
+    def cost_of(key: str, name: str) -> list[Figure]:
+        return [
+            Figure(f"  {name}", "ms", [1e3 * s for s in costs[key]]),
+            Figure(f"  {name}", "bytes per site and step", sizes[key]),
+        ]
+
+    peer = costs["SummaryWriter"]
+    first = f"first {extent.first} steps"
+    return [
+        Figure(f"cheaper, {first}", "x", ratios(peer, of=costs["RunWriter"]), BOUND),
+        *cost_of("RunWriter", "RunWriter"),
+        *cost_of("SummaryWriter", "SummaryWriter"),
+        Figure(f"cheaper, steps {extent.later[0]}-{extent.later[1]}", "x", ratios(peer, of=costs["later"])),
+        *cost_of("later", "RunWriter"),
+        Figure("cheaper, trimmed peer", "x", ratios(costs["trimmed"], of=costs["RunWriter"])),
+        *cost_of("trimmed", "SummaryWriter, trimmed"),
+    ]
+
+
+class _Contender:
+    """Writes a run into a temporary directory; a call gives CPU seconds per step.
+
+    Args:
+        run: given a directory, prepares, works and tidies up, with a `yield` before and after the work.
+    """
+
+    def __init__(self, run: Callable[[Path], Iterator[None]], steps: range, n_sites: int) -> None:
+        self.bytes: list[float] = []
+        """Written per site and step, for each call."""
+        self._run = run
+        self._n_steps = len(steps)
+        self._n_sites = n_sites
+
+    def __call__(self) -> float:
+        with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
+            path = Path(directory)
+            phases = self._run(path)
+            next(phases)
+            size = _size(path)
+            gc.collect()
+            start = time.process_time()
+            next(phases)
+            cost = time.process_time() - start
+            self.bytes.append((_size(path) - size) / self._n_steps / self._n_sites)
+            next(phases, None)
+        return cost / self._n_steps
+
+
+class _Synthetic:
+    """Runs of synthetic steps in rotation, through `RunWriter`."""
+
+    def __init__(self, header: dict[str, Any], steps: list[np.ndarray]) -> None:
+        self.labels = [site["label"] for site in header["sites"]]
+        self._header = header
+        self._steps = steps
+
+    def rows(self, step: int) -> np.ndarray:
+        return self._steps[step % len(self._steps)]
+
+    def first(self, directory: Path, n_steps: int) -> Iterator[None]:
+        """A whole run, opening and closing included."""
+        yield
+        writer = RunWriter(directory, self._header)
+        self._write(writer, range(n_steps))
+        writer.close()
+        yield
+
+    def later(self, directory: Path, steps: range) -> Iterator[None]:
+        """These steps of a longer run, from flush to flush."""
+        writer = RunWriter(directory, self._header)
+        self._write(writer, range(steps.start))
+        writer.flush()
+        yield
+        self._write(writer, steps)
+        writer.flush()
+        yield
+        writer.close()
+
+    def _write(self, writer: RunWriter, steps: range) -> None:
+        for step in steps:
+            writer.write(StepRecord(step, time.time(), self.rows(step), seconds=1e-3))
+
+
+def _checks(ours: _Synthetic, peer: SummaryWriterPeer, n_steps: int, load: Load) -> list[Check]:
+    """What is written comes back, and both writers publish the same values."""
+    with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
+        path, peer_path = Path(directory) / "run", Path(directory) / "peer"
+        for phases in (ours.first(path, n_steps), peer.phases(peer_path, min(_N_COMPARED, n_steps))):
+            list(phases)
+        return [_check_run(ours, load(path), n_steps), _check_values(peer, path, peer_path)]
+
+
+def _check_run(ours: _Synthetic, run: Run, n_steps: int) -> Check:
+    """Extrema and norms of all sites, histograms of some."""
+    what = f"{n_steps} steps come back as written, bit by bit"
+    if run.steps.tolist() != list(range(n_steps)) or run.sites != ours.labels:
+        return Check(what, f"got {len(run.steps)} steps of {len(run.sites)} sites")
+    written = np.stack([ours.rows(step) for step in range(n_steps)])
+    for name in ("abs_max", "l2"):
+        if not np.array_equal(run.table(name), derive(written, name)):
+            return Check(what, f"the table of {name} differs")
+    for i in (0, len(ours.labels) // 2, len(ours.labels) - 1):
+        if not np.array_equal(run.hist(ours.labels[i]), written["hist"][:, i]):
+            return Check(what, f"the histograms of {ours.labels[i]} differ")
+    return Check(what)
+
+
+def _check_values(peer: SummaryWriterPeer, path: Path, peer_path: Path) -> Check:
+    what = "both writers publish the same log10 values"
+    wanted = frozenset(peer.scalar_tags)
+    expected, got = _scalars(peer_path, wanted), _scalars(path, wanted)
+    differing = [point for point, value in expected.items() if got.get(point) != value]
+    if differing or not expected:
+        return Check(what, f"{len(differing)} of {len(expected)} differ: {differing[:1]}")
+    return Check(what)
+
+
+def _scalars(directory: Path, wanted: frozenset[str]) -> dict[tuple[str, int], float]:
+    """The float32 values in an event file by tag and step."""
+    (file,) = directory.glob("*tfevents*")
+    return {
+        (value.tag, event.step): value.simple_value
+        for event in map(Event.FromString, read_records(file))
+        for value in event.summary.value
+        if value.tag in wanted
+    }
+
+
+def _size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.iterdir())

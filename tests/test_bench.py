@@ -1,0 +1,592 @@
+"""`gradprof bench`: its arithmetic, that a wrong result has no speed, and every benchmark end to end."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gradprof
+from gradprof.bench import kernels, machine, writer
+from gradprof.bench.kernels import Sizes, measure_kernels
+from gradprof.bench.machine import describe_machine
+from gradprof.bench.output import Output
+from gradprof.bench.pairs import Summary, alternate, ratios, summarize
+from gradprof.bench.results import Bound, Check, Figure, Grid, Result
+from gradprof.bench.session import Session
+from gradprof.bench.step import Setup, measure_step
+from gradprof.bench.synthetic import synthetic_header, synthetic_steps
+from gradprof.bench.table import new_console, print_machine, print_result, value
+from gradprof.bench.writer import Extent, measure_writer
+from gradprof.cli import main
+
+CPU = torch.device("cpu")
+SMALL = Sizes(numel=5000, grid=(1, 1024), seconds_per_cell=0.0)
+SHORT = Extent(sites=4, first=3, later=(5, 8))
+TINY = Setup("squeezenet1_1", 2, 32, CPU)
+"""With dropout, so that twins are alike only if they draw the same random numbers."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors on a shared machine are slowed by threads that wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the benchmarks put their runs, and what they must leave empty."""
+    parent = tmp_path / "temporary"
+    parent.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(parent))
+    yield parent
+    assert list(parent.glob("gradprof*")) == []
+
+
+def result_of(*figures: Figure, checks: list[Check] | None = None, grids: list[Grid] | None = None) -> Result:
+    return Result(
+        "step", "a setup", "another setup", {}, checks or [Check("it is right")], list(figures), grids or []
+    )
+
+
+# --- arithmetic ---------------------------------------------------------------------------------
+
+
+def test_order_alternates() -> None:
+    calls: list[str] = []
+
+    def contender(name: str) -> float:
+        calls.append(name)
+        return float(len(calls))
+
+    costs = alternate({"a": partial(contender, "a"), "b": partial(contender, "b")}, range(4))
+    assert "".join(calls) == "abbaabba"
+    assert costs == {"a": [1, 4, 5, 8], "b": [2, 3, 6, 7]}
+
+
+def test_drift_cancels_in_ratios() -> None:
+    clock = itertools.count()
+    costs = alternate(
+        {"a": lambda: 1.0 + 0.1 * next(clock), "b": lambda: 2 * (1.0 + 0.1 * next(clock))}, range(100)
+    )
+    assert costs["a"][-1] > 10 * costs["a"][0]
+    assert summarize(ratios(costs["b"], of=costs["a"])).median == pytest.approx(2, rel=0.03)
+
+
+def test_ratios_are_round_by_round() -> None:
+    assert ratios([2.0, 9.0], of=[1.0, 3.0]) == [2.0, 3.0]
+    with pytest.raises(ValueError, match="argument"):
+        ratios([1.0], of=[1.0, 2.0])
+
+
+def test_summary_of_known_values() -> None:
+    assert summarize([5.0, 1.0, 2.0, 3.0, 4.0]) == Summary(3, 2, 4, 1, 5, 1 - 2 / 32, 5)
+    assert summarize([7.0]) == Summary(7, 7, 7, 7, 7, 0, 1)
+    assert summarize([1.0, 2.0]).median == 1.5
+    with pytest.raises(ValueError, match="at least one"):
+        summarize([])
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_interval_covers_the_median_as_often_as_it_says(n: int) -> None:
+    """Every way in which n values can fall on either side of the true median, 0, is as likely."""
+    summaries = [summarize(signs) for signs in itertools.product((-1.0, 1.0), repeat=n)]
+    covered = sum(summary.low < 0 < summary.high for summary in summaries)
+    assert covered / 2**n == summaries[0].confidence
+    assert (summaries[0].confidence >= 0.95) == (n >= 6)
+
+
+@pytest.mark.parametrize("n", [6, 7, 10, 40, 101])
+def test_interval_is_as_short_as_it_may_be(n: int) -> None:
+    values = list(np.random.default_rng(n).permutation(n).astype(float))
+    summary = summarize(values)
+    assert summary.low <= summary.median <= summary.high
+    assert summary.confidence >= 0.95
+    k = int(summary.low)
+    assert summary.high == n - 1 - k
+    below = np.random.default_rng(0).binomial(n, 0.5, 200_000)
+    assert 1 - 2 * np.mean(below <= k) == pytest.approx(summary.confidence, abs=0.01)
+    assert 1 - 2 * np.mean(below <= k + 1) < 0.955
+
+
+def test_bounds() -> None:
+    assert Bound("at most", 1.3).met_by(1.3)
+    assert not Bound("at most", 1.3).met_by(1.31)
+    assert Bound("at least", 5).met_by(5)
+    assert not Bound("at least", 5).met_by(4.99)
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "text"),
+    [
+        (1.0432, "ratio", "1.043"),
+        (81.24, "x", "81.2 x"),
+        (114.6, "ms", "115 ms"),
+        (0.7132, "ms", "0.713 ms"),
+        (2356.8, "bytes per site and step", "2,357 B"),
+        (3.14159, "ns per element", "3.14"),
+    ],
+)
+def test_units(number: float, unit: str, text: str) -> None:
+    assert value(number, unit) == text
+
+
+def test_json_of_a_figure_has_everything() -> None:
+    figure = Figure("a", "ratio", [1.0, 1.2, 1.4], Bound("at most", 1.3))
+    assert figure.as_json() == {
+        "name": "a",
+        "unit": "ratio",
+        **asdict(summarize([1.0, 1.2, 1.4])),
+        "bound": {"kind": "at most", "limit": 1.3, "met": True},
+        "values": [1.0, 1.2, 1.4],
+    }
+
+
+# --- a wrong result has no speed ----------------------------------------------------------------
+
+
+def test_result_with_a_failed_check_keeps_no_figures() -> None:
+    figure = Figure("fast", "x", [10.0])
+    grid = Grid("fast", "x", "n", ["a"], {"1": [figure]})
+    assert result_of(figure, grids=[grid]).figures == [figure]
+    wrong = result_of(figure, checks=[Check("right"), Check("also", "but it is not")], grids=[grid])
+    assert not wrong.correct
+    assert wrong.figures == wrong.grids == []
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "message"),
+    [
+        ("abs_max", lambda v: v * (1 + 1e-15) + 5e-324, "abs_max is"),
+        ("l2", lambda v: v * (1 + 2e-6) + 5e-324, "l2 is"),
+        ("hist", lambda v: np.roll(v, 1), "bin .* differs"),
+        ("hist", lambda v: np.append(v[:-1], v[-1] + 1), "others were counted"),
+        ("n_zero", lambda v: v + 1, "zeros and"),
+    ],
+)
+def test_wrong_measure_has_no_speed(field: str, wrong: object, message: str) -> None:
+    calls = []
+
+    def broken(tensor: torch.Tensor) -> gradprof.TensorStats:
+        calls.append(tensor.numel())
+        stats = gradprof.measure(tensor)
+        return replace(stats, **{field: wrong(getattr(stats, field))})  # type: ignore[operator]
+
+    result = measure_kernels(Session(), CPU, 2, SMALL, broken)
+    assert not result.correct
+    assert any(re.search(message, check.failure) for check in result.checks)
+    assert result.figures == result.grids == []
+    assert len(calls) <= 9, "nothing is timed after a failed check"
+
+
+def test_watch_that_changes_the_model_has_no_speed() -> None:
+    def watch(model: torch.nn.Module, *args: object, **options: object) -> gradprof.Profiler:
+        with torch.no_grad():
+            next(iter(model.parameters())).view(-1)[0] += 1e-3
+        return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
+
+    result = measure_step(Session(), TINY, 1, watch)
+    assert [check.failure != "" for check in result.checks] == [True, False, False] * 2
+    assert re.search(r"tensors differ, the first is features.0.weight", result.checks[0].failure)
+    assert result.figures == []
+
+
+def test_watch_that_draws_random_numbers_has_no_speed() -> None:
+    def watch(model: torch.nn.Module, *args: object, **options: object) -> gradprof.Profiler:
+        model.register_forward_pre_hook(lambda *_: torch.rand(1) and None)
+        return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
+
+    assert not measure_step(Session(), TINY, 1, watch).correct
+
+
+def test_watch_that_records_something_else_has_no_speed() -> None:
+    def watch(model: torch.nn.Module, *args: object, **options: object) -> gradprof.Profiler:
+        return gradprof.watch(model, *args, **options, every=3)  # type: ignore[arg-type]
+
+    result = measure_step(Session(), TINY, 2, watch)
+    assert result.checks[0].passed
+    assert result.checks[1].failure == "it holds 2"
+    assert "recorded is" in result.checks[2].failure, "step 3 of 5 is taken for the last"
+    assert result.figures == []
+
+
+def test_run_that_does_not_come_back_has_no_speed() -> None:
+    class Wrong(gradprof.Run):
+        def table(self, field: str) -> np.ndarray:
+            return super().table(field) * (1 + 1e-15)
+
+    def load(path: Path) -> gradprof.Run:
+        run = gradprof.load(path)
+        return Wrong(run.path)
+
+    result = measure_writer(Session(), 1, SHORT, load)
+    assert [check.passed for check in result.checks] == [False, True]
+    assert result.figures == []
+
+
+def test_peer_that_writes_other_values_has_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    add_scalar = SummaryWriter.add_scalar
+    monkeypatch.setattr(SummaryWriter, "add_scalar", lambda self, t, v, s: add_scalar(self, t, v + 0.001, s))
+    result = measure_writer(Session(), 1, SHORT)
+    assert [check.passed for check in result.checks] == [True, False]
+    assert result.figures == []
+
+
+def test_wrong_result_fails_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(tensor: torch.Tensor) -> gradprof.TensorStats:
+        return replace(gradprof.measure(tensor), l2=1.0)
+
+    monkeypatch.setattr(kernels, "QUICK", SMALL)
+    monkeypatch.setattr(kernels, "measure_kernels", partial(measure_kernels, measure=broken))
+    assert main(["bench", "kernels", "--quick", "--device", "cpu"]) == 1
+    printed = capsys.readouterr().out
+    assert "WRONG" in printed
+    assert "no speed is reported" in printed
+    assert "median" not in printed
+    assert main(["bench", "kernels", "--quick", "--device", "cpu", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert not document["correct"]
+    assert document["benchmarks"]["kernels"]["figures"] == []
+
+
+# --- every benchmark ----------------------------------------------------------------------------
+
+
+def test_kernels() -> None:
+    result = measure_kernels(Session(), CPU, 3, SMALL)
+    assert result.correct, result.checks
+    assert [len(figure.values) for figure in result.figures] == [3, 3, 3]
+    speed_up, ours, peer = result.figures
+    assert speed_up.values == pytest.approx(np.divide(peer.values, ours.values))
+    assert speed_up.bound == Bound("at least", 5)
+    (grid,) = result.grids
+    assert list(grid.rows) == ["1", "1 Ki"]
+    assert all(cell is not None and len(cell.values) >= 3 for cells in grid.rows.values() for cell in cells)
+
+
+def test_numpy_idiom_is_the_one_stated() -> None:
+    exponents = kernels.numpy_idiom(torch.tensor([[0.0, -1e-3], [20.0, 1e-8]]))
+    assert exponents.tolist() == [-30, -3, 1, -8] or exponents.tolist() == [-30, -2, 1, -8]
+
+
+def test_step_leaves_nothing_behind() -> None:
+    random, cudnn = torch.get_rng_state(), torch.backends.cudnn.deterministic
+    result = measure_step(Session(), TINY, 2)
+    assert result.correct, result.checks
+    assert [(figure.name, len(figure.values)) for figure in result.figures] == [
+        ("parameters and outputs", 2),
+        ("  bare step", 2),
+        ("  watched step", 2),
+        ("parameters only", 2),
+        ("  bare step", 2),
+        ("  watched step", 2),
+    ]
+    for ratio, bare, watched in (result.figures[:3], result.figures[3:]):
+        assert ratio.values == pytest.approx(np.divide(watched.values, bare.values))
+    assert result.figures[0].bound == Bound("at most", 1.3)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.backends.cudnn.deterministic == cudnn
+
+
+def test_writer() -> None:
+    result = measure_writer(Session(), 2, SHORT)
+    assert result.correct, result.checks
+    by_unit = {
+        unit: [figure for figure in result.figures if figure.unit == unit]
+        for unit in ("x", "ms", "bytes per site and step")
+    }
+    assert sum(map(len, by_unit.values())) == len(result.figures)
+    assert all(len(figure.values) == 2 for figure in result.figures)
+    first, later, trimmed = by_unit["x"]
+    ours, peer, ours_later, peer_trimmed = by_unit["ms"]
+    assert first.values == pytest.approx(np.divide(peer.values, ours.values))
+    assert later.values == pytest.approx(np.divide(peer.values, ours_later.values))
+    assert trimmed.values == pytest.approx(np.divide(peer_trimmed.values, ours.values))
+    assert first.bound == Bound("at least", 30)
+    assert {figure.bound for figure in result.figures[1:]} == {None}
+
+
+def test_bytes_are_those_on_disk(tmp_path: Path) -> None:
+    steps = synthetic_steps(3, 2)
+    ours = writer._Synthetic(synthetic_header(3), steps)
+    contender = writer._Contender(partial(ours.first, n_steps=4), range(4), 3)
+    contender()
+    for _ in ours.first(tmp_path / "run", 4):
+        pass
+    (file,) = (tmp_path / "run").iterdir()
+    assert contender.bytes[0] == pytest.approx(file.stat().st_size / 12, rel=0.01)
+
+
+def test_synthetic_steps_are_distinct_and_whole() -> None:
+    first, second = synthetic_steps(6, 2)
+    assert (first["n_obs"] == 1).all()
+    assert (first["hist"].sum(axis=1) + first["n_zero"] == first["numel"]).all()
+    assert first["numel"][0] == 64
+    assert (first["n_zero"][[0, 3]] > 0).all()
+    assert (first["sq"] != second["sq"]).all()
+    labels = [site["label"] for site in synthetic_header(200)["sites"]]
+    assert len(set(labels)) == 200
+
+
+def test_all_as_a_command() -> None:
+    done = bench(
+        "all", "--quick", "--json", "--model", "squeezenet1_1", "--batch-size", "2", "--image-size", "32"
+    )
+    document = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert list(document["benchmarks"]) == ["step", "kernels", "writer"]
+    assert document["correct"]
+    assert document["quick"]
+    assert not document["interrupted"]
+    assert document["machine"]["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert document["machine"]["device"] == "cpu"
+    assert document["benchmarks"]["step"]["options"]["model"] == "squeezenet1_1"
+    for benchmark in document["benchmarks"].values():
+        assert all(check["passed"] for check in benchmark["checks"])
+        assert sum(figure["bound"] is not None for figure in benchmark["figures"]) == 1
+        for figure in benchmark["figures"]:
+            assert figure["low"] <= figure["median"] <= figure["high"]
+            assert len(figure["values"]) == figure["n"]
+
+
+def test_piped_table_is_plain_and_fits() -> None:
+    done = bench("writer", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+    assert done.stdout.isascii()
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert re.search(r"cheaper, first 10 steps +[\d.,]+ x .*>= 30 (met|missed)", done.stdout)
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: text for key, text in os.environ.items() if key not in ("FORCE_COLOR", "COLUMNS")}
+    return subprocess.run(
+        [sys.executable, "-m", "gradprof", "bench", "--device", "cpu", *arguments],
+        capture_output=True,
+        text=True,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "tpu"], "--device is 'tpu': expected cpu, cuda"),
+        (["--device", "cuda:99"], "torch sees"),
+        (["step", "--device", "cpu", "--model", "resnet81"], "no model 'resnet81'; near names: resnet18"),
+        (["--device", "cpu", "--model", TINY.model, "--image-size", "2"], "cannot train squeezenet1_1"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("gradprof bench: error: ")
+    assert message in captured.err
+    assert captured.out == ""
+
+
+def test_pairs_must_be_positive(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "--pairs", "0"])
+    assert "not a positive number" in capsys.readouterr().err
+
+
+def test_without_torchvision_the_rest_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setattr(kernels, "QUICK", SMALL)
+    monkeypatch.setattr(writer, "QUICK", SHORT)
+    assert main(["bench", "step", "--device", "cpu"]) == 2
+    assert "pip install torchvision" in capsys.readouterr().err
+    assert main(["bench", "--quick", "--json", "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    assert list(json.loads(captured.out)["benchmarks"]) == ["kernels", "writer"]
+    assert "step is left out" in captured.err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import gradprof.bench.command, sys; print({'torch', 'numpy', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+# --- Ctrl-C and progress ------------------------------------------------------------------------
+
+
+def test_ctrl_c_keeps_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = itertools.count(1)
+
+    def interrupted(tensor: torch.Tensor) -> gradprof.TensorStats:
+        if next(calls) == 12:  # 9 checks and a warm-up come first
+            signal.raise_signal(signal.SIGINT)
+        return gradprof.measure(tensor)
+
+    monkeypatch.setattr(kernels, "QUICK", SMALL)
+    monkeypatch.setattr(kernels, "measure_kernels", partial(measure_kernels, measure=interrupted))
+    arguments = ["bench", "--device", "cpu", "--quick", "--pairs", "1000"]
+    assert main([*arguments, "kernels", "--json"]) == 130
+    document = json.loads(capsys.readouterr().out)
+    benchmark = document["benchmarks"]["kernels"]
+    assert document["interrupted"]
+    assert benchmark["interrupted"]
+    assert [figure["n"] for figure in benchmark["figures"]] == [2, 2, 2]
+    assert benchmark["grids"] == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    calls = itertools.count(1)
+    assert main([*arguments, "kernels"]) == 130
+    assert "Interrupted" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
+    steps = itertools.count(1)
+
+    def watch(model: torch.nn.Module, *args: object, **options: object) -> gradprof.Profiler:
+        def interrupt(*_: object) -> None:
+            if next(steps) == 5:
+                signal.raise_signal(signal.SIGINT)
+
+        model.register_forward_pre_hook(interrupt)
+        return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
+
+    with Session() as session:
+        result = measure_step(session, TINY, 100, watch)
+    assert result.interrupted
+    assert result.correct, result.checks
+    assert [len(figure.values) for figure in result.figures] == [2, 2, 2]
+
+
+def test_ctrl_c_before_the_first_round_gives_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    with Session() as session:
+        signal.raise_signal(signal.SIGINT)
+        results = [
+            measure_kernels(session, CPU, 2, SMALL),
+            measure_writer(session, 2, SHORT),
+            measure_step(session, TINY, 2),
+        ]
+    for result in results:
+        assert result.figures == result.grids == []
+        print_result(result, new_console())
+    assert capsys.readouterr().out.count("nothing was measured") == 3
+
+
+def test_second_ctrl_c_raises() -> None:
+    with Session() as session:
+        signal.raise_signal(signal.SIGINT)
+        assert session.stopped
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_only() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    assert list(Session(terminal).rounds(2, "kernels")) == [0, 1]
+    assert list(Session(pipe).rounds(2, "kernels")) == [0, 1]
+    assert "kernels, 2 of 2" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[2K")
+    assert pipe.getvalue() == ""
+
+
+# --- output -------------------------------------------------------------------------------------
+
+
+def test_widest_table_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = [
+        Figure("parameters and outputs", "ratio", [1.111, 9.999] * 20, Bound("at most", 1.3)),
+        Figure("cheaper, first 100 steps", "x", [88.8] * 40, Bound("at least", 30)),
+        Figure("  watched step", "ms", [1234.5, 2345.6] * 20),
+        Figure("  SummaryWriter", "bytes per site and step", [2356.8] * 40),
+    ]
+    grid = Grid(
+        "gradprof.measure", "ns per element", "elements", ["normal", "half zeros"], {"1 Ki": figures[:2]}
+    )
+    print_result(result_of(*figures, grids=[grid]), new_console())
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert max(map(len, lines)) <= 80
+    for figure in figures:
+        assert any(line.startswith(f"  {figure.name}  ") for line in lines), "no name is broken"
+    assert "\x1b" not in printed
+    assert "<= 1.3 missed" in printed
+    assert ">= 30 met" in printed
+
+
+def test_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(result_of(checks=[Check("[red]x[/]", "[1, 2] differs")]), new_console())
+    assert "WRONG [red]x[/]: [1, 2] differs" in capsys.readouterr().out
+
+
+def test_machine_is_named_before_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+    found = describe_machine(CPU)
+    output = Output(replace(found, commit="0123456789abcdef", changed=True), quick=False, as_json=False)
+    output.add(result_of(Figure("a", "ratio", [1.0])))
+    output.close(interrupted=False)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"gradprof {gradprof.__version__}, commit 0123456789 with changes\n")
+    assert found.cpu in printed
+    assert f"torch {found.versions['torch']}" in printed
+    assert "Interrupted" not in printed
+
+
+@pytest.mark.parametrize(("load", "busy"), [(None, False), (0.9, False), (3.25, True)])
+def test_busy_machine_is_said_to_be(
+    load: float | None, busy: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_machine(replace(describe_machine(CPU), cores=4, load=load), new_console())
+    assert ("busy (load 3.2)" in capsys.readouterr().out) == busy
+
+
+def test_commit_is_gradprofs_own(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
+
+    assert machine._commit(tmp_path) == (None, False)
+    git("init")
+    assert machine._commit(tmp_path) == (None, False)
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    commit, changed = machine._commit(tmp_path)
+    assert len(commit or "") == 40
+    assert not changed
+    (tmp_path / "file").write_text("two")
+    assert machine._commit(tmp_path) == (commit, True)
+    (tmp_path / "installed").mkdir()
+    assert machine._commit(tmp_path / "installed") == (None, False)

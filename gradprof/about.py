@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +34,6 @@ def make_header(
         "devices": list(devices),
         "options": dict(options),
         "libraries": {"python": platform.python_version(), **_versions()},
-        "command": sys.argv[0] if sys.argv else "",
         "bin_edges": BIN_EDGES.tolist(),
         "sites": [
             {

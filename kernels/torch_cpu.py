@@ -13,6 +13,7 @@ same, the top 16 of 31 bits are the prefix that decides the bin, and NaN and inf
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,6 @@ class CpuReducer:
         self._bits = torch.empty(0, dtype=torch.int32, device="cpu")
         self._wrapped = torch.empty(0, dtype=torch.int32, device="cpu")
         self._row_sums = torch.empty((3, 0), dtype=torch.float32, device="cpu")
-        self._lanes = torch.empty(0, dtype=torch.int32, device="cpu")
 
     def reduce_into(self, row: np.void, chunks: Iterable[Tensor]) -> None:
         """Merge the flat, non-empty float32 `chunks` of one tensor into `row`, all but its `n_obs`."""
@@ -115,10 +115,8 @@ class CpuReducer:
         n_zero = -1
         if smallest >> 16 < _ZERO_LANES:  # some other values share the lanes
             n_zero = bits.numel() - int(torch.count_nonzero(bits))
-        if self._lanes.numel() < bits.numel():
-            self._lanes = torch.arange(bits.numel(), dtype=torch.int32, device="cpu") % _ZERO_LANES
         prefixes = bits.bitwise_right_shift_(16)
-        torch.maximum(prefixes, self._lanes[: bits.numel()], out=prefixes)
+        torch.maximum(prefixes, _lanes()[: bits.numel()], out=prefixes)
         counts = torch.bincount(prefixes).numpy()
         if n_zero < 0:
             n_zero = int(counts[:_ZERO_LANES].sum())
@@ -174,6 +172,12 @@ class CpuReducer:
             row["sum"] += float(wide.sum())
             row["sq"] += float(torch.dot(wide, wide))
             row["abs_sum"] += float(wide.abs().sum())
+
+
+@lru_cache(maxsize=1)
+def _lanes() -> Tensor:
+    """0, 1, …, 63, 0, 1, …, int32 `[CHUNK]`."""
+    return torch.arange(CHUNK, dtype=torch.int32, device="cpu") % _ZERO_LANES
 
 
 def widened(x: Tensor, magnitude_bits: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def make_header(
         "model": model,
         "devices": list(devices),
         "options": dict(options),
-        "libraries": {"python": platform.python_version(), **_versions()},
+        "libraries": installed_versions(_LIBRARIES),
         "bin_edges": BIN_EDGES.tolist(),
         "sites": [
             {
@@ -47,9 +47,10 @@ def make_header(
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The version of Python, and of each package that is installed."""
+    found = {"python": platform.python_version()}
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -23,11 +23,11 @@ import torch
 import gradprof
 from gradprof.cli import main
 from gradprof.demo.data import load_dataset
-from gradprof.demo.interruption import Interruption
 from gradprof.demo.models import build_model
 from gradprof.demo.progress import Figures, Lines
 from gradprof.demo.settings import Settings
 from gradprof.demo.training import Training, largest_gradient
+from gradprof.interruption import Interruption
 
 TINY = ("--image-size", "32", "--epochs", "1", "--batch-size", "64")
 CPU = torch.device("cpu")

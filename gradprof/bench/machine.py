@@ -6,12 +6,12 @@ import os
 import platform
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 import gradprof
+from gradprof.about import installed_versions
 
 _LIBRARIES = ("torch", "triton", "numpy", "tensorboard", "google-crc32c")
 
@@ -49,20 +49,10 @@ def describe_machine(device: torch.device) -> Machine:
         threads=torch.get_num_threads(),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         system=f"{platform.system()} {platform.release()}",
-        versions={"gradprof": gradprof.__version__, "python": platform.python_version(), **_versions()},
+        versions={"gradprof": gradprof.__version__, **installed_versions(_LIBRARIES)},
         commit=commit,
         changed=changed,
     )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue  # triton, where there is none
-    return found
 
 
 def _cpu_name() -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Iterator
-from types import FrameType, TracebackType
 from typing import TextIO
+
+from gradprof.interruption import Interruption
 
 _CLEAR_LINE = "\r\x1b[2K"
 
@@ -20,10 +19,9 @@ class Session:
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.stopped = False
+        self._interruption = Interruption()
         self._stream = sys.stderr if stream is None else stream
         self._shows = self._stream.isatty()
-        self._listens = False
 
     def rounds(self, n: int, what: str) -> Iterator[int]:
         """0 to n - 1, or fewer if asked to stop; nothing is drawn while the caller's round runs."""
@@ -36,25 +34,17 @@ class Session:
         finally:
             self._show("")
 
+    @property
+    def stopped(self) -> bool:
+        """Whether Ctrl-C asked to stop."""
+        return self._interruption.requested
+
     def __enter__(self) -> Session:
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._stop)
-            self._listens = True
+        self._interruption.__enter__()
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if self._listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self.stopped = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def __exit__(self, *_exception: object) -> None:
+        self._interruption.__exit__(None, None, None)
 
     def _show(self, text: str) -> None:
         if self._shows:

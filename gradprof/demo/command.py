@@ -126,7 +126,8 @@ def _start_watch(training: Training) -> Profiler | None:
 
 
 def _train(training: Training, prof: Profiler | None) -> int:
-    from .interruption import Interruption
+    from gradprof.interruption import Interruption
+
     from .progress import make_progress
 
     print(_introduction(training, prof), flush=True)

@@ -16,9 +16,8 @@ from .progress import Figures, Lines
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from gradprof.interruption import Interruption
     from gradprof.profiler import Profiler
-
-    from .interruption import Interruption
 
 AUXILIARY_WEIGHT = 0.3  # GoogLeNet's, https://arxiv.org/abs/1409.4842, section 5
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, so that a training ends between two steps."""
+"""Ctrl-C, so that long work ends between two of its steps."""
 
 from __future__ import annotations
 

@@ -86,7 +86,6 @@ class Observer:
         task = torch._C._current_graph_task_id()
         if task != self._graph_task:
             self._graph_task = task
-            self._touched.clear()  # what a backward pass that raised may have left
             self.begin()
             torch.autograd.Variable._execution_engine.queue_callback(self._end_of_backward)  # type: ignore[attr-defined]
         self._touched[index] = param
@@ -108,6 +107,7 @@ class Observer:
         slot.fill(self._tables)
         for table in self._tables.values():
             table.clear()
+        self._touched.clear()  # what a backward pass that raised may have left
         shapes, self._new_shapes = self._new_shapes, {}
         return shapes
 

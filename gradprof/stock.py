@@ -117,7 +117,7 @@ class StockSeries:
         point, self._hist_point = self._hist_point, _HistPoint(len(self._is_param))
         rows = stock_histograms(point.hist, point.abs_min, point.abs_max, self._centre)
         has_value = point.abs_max > 0
-        last = np.minimum(bin_of(point.abs_max), N_BINS - 1)
+        last = bin_of(point.abs_max)
         self._centre = np.where(has_value, (_LOG_EDGES[last] + _LOG_EDGES[last + 1]) / 2, self._centre)
         return self._hist.fill(rows, point.seen)
 

@@ -186,6 +186,20 @@ def test_checkpointed_modules_are_observed_once(use_reentrant: bool, tmp_path: P
         assert prof.last["param/0.weight"].l2 == pytest.approx(float(model[0].weight.grad.norm()), rel=1e-6)
 
 
+def test_a_backward_pass_within_another_loses_none_of_its_parameters(tmp_path: Path) -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    model = mlp()
+    x = torch.randn(2, 5, requires_grad=True)
+    with gradprof.watch(model, tmp_path, observe="param", strict=True) as prof:
+        # The outer pass meets the head first; the inner one recomputes the rest in the middle of it.
+        model[2](checkpoint(model[:2], x, use_reentrant=True)).square().sum().backward()
+        prof.step()
+        assert list(prof.last) == prof.sites
+        for name, param in model.named_parameters():
+            assert prof.last[f"param/{name}"].abs_max == float(param.grad.abs().max())
+
+
 def test_a_retained_double_backward_works(tmp_path: Path) -> None:
     model = mlp()
     with gradprof.watch(model, tmp_path, strict=True) as prof:

@@ -36,7 +36,7 @@ def measure(
             f"measure() got a {type(tensor).__name__}: expected a torch.Tensor; "
             "convert it with torch.as_tensor()"
         )
-    reducer = make_reducer(backend, threshold=threshold, locate=locate)
+    reducer = make_reducer(backend, tensor.device, threshold=threshold, locate=locate)
     rows = empty_table(1, tensor.device)
     with torch.no_grad():
         reducer.reduce_into(rows, 0, tensor)

@@ -23,7 +23,7 @@ class Observer:
 
     Args:
         labels: the sites; hooks report their position in it.
-        new_reducer: makes the reducer of one device.
+        new_reducer: makes the reducer of a device.
         devices: where gradients are expected; those of others are met as they come.
         scaler: tells the factor to unscale by.
         strict: raise failures instead of dropping the site.
@@ -33,7 +33,7 @@ class Observer:
     def __init__(
         self,
         labels: Sequence[str],
-        new_reducer: Callable[[], Reducer],
+        new_reducer: Callable[[torch.device], Reducer],
         devices: Iterable[torch.device],
         scaler: ScalerWatch | None,
         strict: bool,
@@ -152,7 +152,7 @@ class Observer:
         table = self._tables.get(device)
         if table is None:
             table = self._tables[device] = Table(len(self._labels), device)
-            self._reducers[device] = self._new_reducer()
+            self._reducers[device] = self._new_reducer(device)
         return table
 
     def _inverse_scale(self, device: torch.device) -> torch.Tensor | None:

@@ -121,7 +121,6 @@ class Profiler:
         check_optimizer(optimizer, model)
         targets = find_targets(model, observe, include, exclude)
         new_reducer = partial(make_reducer, backend, threshold=threshold, locate=locate)
-        new_reducer()  # raises for wrong options
         self._schedule = as_schedule(every)
         self._scaler = None if grad_scaler is None else ScalerWatch(grad_scaler)
         self._strict = strict
@@ -129,7 +128,7 @@ class Profiler:
         self._observer = Observer(
             self._labels,
             new_reducer,
-            devices={param.device for param in model.parameters()},
+            devices={param.device for param in model.parameters()} or {torch.device("cpu")},
             scaler=self._scaler,
             strict=strict,
             on_begin=self._begin,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from numbers import Real
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from .torch_backend import TorchReducer
@@ -23,9 +25,12 @@ class Reducer(Protocol):
     ) -> None:
         """Set `rows[i]` to the row of each tensor, whatever it held before."""
 
+    def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
+        """Compile whatever reducing these dtypes takes, with an `inv_scale` if `scaled`."""
 
-def make_reducer(backend: str, *, threshold: float, locate: bool) -> Reducer:
-    """The reducer called `backend`.
+
+def make_reducer(backend: str, device: torch.device, *, threshold: float, locate: bool) -> Reducer:
+    """The reducer called `backend` for tensors on `device`.
 
     Raises:
         ValueError: there is no such backend, or `threshold` is not a number >= 0.

@@ -11,7 +11,7 @@ to well within the contract.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -94,6 +94,9 @@ class TorchReducer:
             words[index] = empty
         for index, tensor in zip(indices, tensors, strict=True):
             self.reduce_into(rows, index, tensor, inv_scale)
+
+    def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
+        """Nothing: torch's operations come compiled."""
 
     def _partial_row(self, values: Tensor, inv_scale: Tensor | None) -> Tensor:
         partial = _empty_row_on(values.device).clone()

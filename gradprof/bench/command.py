@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
     from .results import Result
     from .session import Session
+    from .sizes import Sizes
 
 _DESCRIPTION = """\
 What gradprof costs on this machine, each figure beside the bound it is held to:
 
   step     a training step watched / bare, every iteration recorded
-  kernels  gradprof.measure against the numpy idiom it replaces
+  kernels  GB/s of the reductions beside the speed of reading, for one tensor and
+           for a model's parameters; launch cost; gradprof.measure against numpy
   writer   writing one step against torch's SummaryWriter, in CPU time
 
 Each first checks that what it measures is right, and reports no speed if it is not.
@@ -26,6 +28,8 @@ after the round in progress and prints what was measured."""
 _BENCHMARKS = ("step", "kernels", "writer")
 _PAIRS = {"step": 40, "kernels": 20, "writer": 6}
 _QUICK_PAIRS = 2
+_BACKENDS = ("auto", "triton", "torch")
+_DTYPES = ("float32", "bfloat16")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,13 +46,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--pairs",
         type=_positive,
         metavar="N",
-        help="rounds of each benchmark (default: " + ", ".join(f"{n} {k}" for k, n in _PAIRS.items()) + ")",
+        help="rounds of each benchmark (default: "
+        + ", ".join(f"{n} {k}" for k, n in _PAIRS.items())
+        + "; fewer of what takes seconds)",
     )
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     step = parser.add_argument_group("of the step benchmark")
     step.add_argument("--model", default="resnet18", help="of torchvision (default: resnet18)")
     step.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="default: 32")
     step.add_argument("--image-size", type=_positive, default=64, metavar="N", help="default: 64")
+    kernels = parser.add_argument_group("of the kernels benchmark")
+    kernels.add_argument("--backend", choices=_BACKENDS, default="auto", help="what reduces (default: auto)")
+    kernels.add_argument("--dtype", choices=_DTYPES, help="one of them alone (default: both)")
+    kernels.add_argument(
+        "--max-numel",
+        type=_numel,
+        metavar="N",
+        help="of one tensor and of a model, such as 64Mi (default: what the GPU's memory holds; "
+        "16Mi and 32Mi on a CPU)",
+    )
     parser.set_defaults(run_command=run)
 
 
@@ -67,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         device = _device(args.device)
         if "step" in names:
             _check_step(args, device)
+        if "kernels" in names:
+            _check_backend(args.backend, device)
     except (ValueError, ImportError) as error:
         print(f"gradprof bench: error: {error}", file=sys.stderr)
         return 2
@@ -92,6 +110,12 @@ def _check_step(args: argparse.Namespace, device: torch.device) -> None:
     check_setup(Setup(args.model, args.batch_size, args.image_size, device))
 
 
+def _check_backend(backend: str, device: torch.device) -> None:
+    from .kernels import make_reducer
+
+    make_reducer(backend, device)
+
+
 def _measure(name: str, session: Session, args: argparse.Namespace, device: torch.device) -> Result:
     quick = args.quick
     pairs = args.pairs or (_QUICK_PAIRS if quick else _PAIRS[name])
@@ -100,14 +124,28 @@ def _measure(name: str, session: Session, args: argparse.Namespace, device: torc
 
         return measure_step(session, Setup(args.model, args.batch_size, args.image_size, device), pairs)
     if name == "kernels":
-        from .kernels import QUICK as QUICK_KERNELS
-        from .kernels import Sizes, measure_kernels
+        from .kernels import measure_kernels
 
-        return measure_kernels(session, device, pairs, QUICK_KERNELS if quick else Sizes())
+        return measure_kernels(session, device, pairs, _sizes(args), args.backend)
     from .writer import QUICK as QUICK_WRITER
     from .writer import Extent, measure_writer
 
     return measure_writer(session, pairs, QUICK_WRITER if quick else Extent())
+
+
+def _sizes(args: argparse.Namespace) -> Sizes:
+    from dataclasses import replace
+
+    from .kernels import QUICK, Sizes
+
+    sizes = QUICK if args.quick else Sizes()
+    if args.pairs is not None:  # so many rounds, however long they take
+        sizes = replace(sizes, seconds_per_comparison=None)
+    if args.dtype is not None:
+        sizes = replace(sizes, dtypes=(args.dtype,))
+    if args.max_numel is not None:
+        sizes = replace(sizes, max_numel=args.max_numel)
+    return sizes
 
 
 def _chosen(benchmark: str) -> list[str]:
@@ -144,3 +182,9 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _numel(text: str) -> int:
+    """16777216, or 16Mi."""
+    factor = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}.get(text[-2:], 1)
+    return _positive(text if factor == 1 else text[:-2]) * factor

@@ -43,16 +43,37 @@ class Machine:
 def describe_machine(device: torch.device) -> Machine:
     commit, changed = _commit(Path(gradprof.__file__).parent.parent)
     return Machine(
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        device=_cuda_name(device) if device.type == "cuda" else str(device),
         cpu=_cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         threads=torch.get_num_threads(),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         system=f"{platform.system()} {platform.release()}",
-        versions={"gradprof": gradprof.__version__, **installed_versions(_LIBRARIES)},
+        versions={
+            "gradprof": gradprof.__version__,
+            **installed_versions(_LIBRARIES),
+            **(_cuda_versions() if device.type == "cuda" else {}),
+        },
         commit=commit,
         changed=changed,
     )
+
+
+def _cuda_name(device: torch.device) -> str:
+    properties = torch.cuda.get_device_properties(device)
+    memory = properties.total_memory / 2**30
+    return f"{properties.name}, {properties.multi_processor_count} multiprocessors, {memory:.0f} GiB"
+
+
+def _cuda_versions() -> dict[str, str]:
+    """Of CUDA, and of the driver where nvidia-smi tells it."""
+    found = {"CUDA": str(torch.version.cuda)}
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):  # not installed, or not allowed
+        return found
+    return {**found, "driver": done.stdout.partition("\n")[0].strip()}
 
 
 def _cpu_name() -> str:

@@ -62,10 +62,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Grid:
-    """Figures in rows and columns, all of one unit; a cell is None where nothing was measured."""
+    """Figures in rows and columns, shown by their medians; a cell is None where nothing was measured."""
 
     title: str
-    unit: str
     row_title: str
     columns: Sequence[str]
     rows: dict[str, list[Figure | None]]
@@ -73,13 +72,33 @@ class Grid:
     def as_json(self) -> dict[str, Any]:
         return {
             "title": self.title,
-            "unit": self.unit,
             "columns": list(self.columns),
             "rows": {
                 name: [None if figure is None else figure.as_json() for figure in figures]
                 for name, figures in self.rows.items()
             },
         }
+
+
+@dataclass
+class Findings:
+    """What one part of a benchmark found."""
+
+    checks: list[Check] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a reader has to know: how a figure is to be read, what was left out and why."""
+
+    @property
+    def correct(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+    def add(self, other: Findings) -> None:
+        self.checks += other.checks
+        self.figures += other.figures
+        self.grids += other.grids
+        self.notes += other.notes
 
 
 @dataclass
@@ -96,10 +115,12 @@ class Result:
     figures: list[Figure] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
     interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
+    """Said below the figures."""
 
     def __post_init__(self) -> None:
         self.figures = [figure for figure in self.figures if figure.values]
-        self.grids = [grid for grid in self.grids if grid.rows]
+        self.grids = [grid for grid in self.grids if any(map(any, grid.rows.values()))]
         if not self.correct:
             self.figures, self.grids = [], []
 
@@ -117,4 +138,5 @@ class Result:
             "interrupted": self.interrupted,
             "figures": [figure.as_json() for figure in self.figures],
             "grids": [grid.as_json() for grid in self.grids],
+            "notes": self.notes,
         }

@@ -15,7 +15,7 @@ from .results import Bound, Check, Figure, Grid, Result
 
 WIDTH = 80
 
-_SUFFIX = {"ratio": "", "x": " x", "ms": " ms", "bytes per site and step": " B"}
+_SUFFIX = {"x": " x", "ms": " ms", "us": " us", "bytes per site and step": " B"}
 _SIGN = {"at most": "<=", "at least": ">="}
 
 
@@ -47,9 +47,10 @@ def print_result(result: Result, console: Console) -> None:
     _indented(Text(result.setup), console)
     for check in result.checks:
         _indented(_check(check), console)
-    if result.figures:
-        console.print()
-        _indented(_figures(result.figures), console)
+    if result.figures or result.grids:
+        if result.figures:
+            console.print()
+            _indented(_figures(result.figures), console)
         for grid in result.grids:
             console.print()
             _indented(Text(grid.title, style="bold"), console)
@@ -100,11 +101,12 @@ def _bound(bound: Bound, median: float) -> Text:
 
 def _grid(grid: Grid) -> Table:
     table = _new_table()
-    for title in (grid.row_title, *grid.columns):
-        table.add_column(Text(title), justify="right")
+    table.add_column(Text(grid.row_title), justify="left" if grid.row_title == "" else "right")
+    for title in grid.columns:
+        table.add_column(Text(title), justify="right", no_wrap=True)
     for name, cells in grid.rows.items():
         table.add_row(
-            name, *("" if cell is None else value(cell.summary.median, cell.unit) for cell in cells)
+            Text(name), *("" if cell is None else _number(cell.summary.median, cell.unit) for cell in cells)
         )
     return table
 
@@ -120,13 +122,21 @@ def _check(check: Check) -> Text:
 
 
 def _notes(result: Result) -> Iterator[str]:
-    if any(figure.bound is not None for figure in result.figures):
-        yield f"The bound is stated for {result.bound_setup}."
+    yield from result.notes
+    n_bounds = sum(figure.bound is not None for figure in result.figures)
+    if n_bounds:
+        yield f"{'The bound is' if n_bounds == 1 else 'Bounds are'} stated for {result.bound_setup}."
+    if not result.figures:
+        return
     fewest = min((figure.summary for figure in result.figures), key=lambda summary: summary.n)
+    most = max(figure.summary.n for figure in result.figures)
+    rounds = f"Each of {fewest.n if most == fewest.n else f'{fewest.n} to {most}'} rounds gives one value"
     if fewest.confidence >= CONFIDENCE:
-        yield f"Each of {fewest.n} rounds gives one value; the interval holds the true median at 95 %."
+        yield f"{rounds}; the interval holds the true median at 95 %."
+    elif most == fewest.n:
+        yield f"{rounds}: too few, the interval is their range."
     else:
-        yield f"Each of {fewest.n} rounds gives one value: too few, the interval is their range."
+        yield f"{rounds}; the interval holds the true median at 95 %, and is their range below 6 rounds."
 
 
 def _indented(content: Text | Table, console: Console) -> None:

@@ -19,6 +19,10 @@ class ScalerWatch:
         self._states = self._current_states()
         self._inverse: dict[torch.device, torch.Tensor] = {}
 
+    def is_enabled(self) -> bool:
+        """Whether it scales anything."""
+        return self._scaler.is_enabled()
+
     def begin_step(self) -> None:
         """Forget the factor of the step before, and note the states that `update` will replace."""
         self._states = self._current_states()
@@ -30,7 +34,7 @@ class ScalerWatch:
 
     def inverse(self, device: torch.device) -> torch.Tensor | None:
         """The factor that unscales, 0-dim float32 on `device`, computed as the scaler itself does."""
-        if not self._scaler.is_enabled():
+        if not self.is_enabled():
             return None
         if device not in self._inverse:
             one = torch.ones((), dtype=torch.float32, device=device)
@@ -38,4 +42,4 @@ class ScalerWatch:
         return self._inverse[device]
 
     def _current_states(self) -> object:
-        return self._scaler._per_optimizer_states if self._scaler.is_enabled() else None
+        return self._scaler._per_optimizer_states if self.is_enabled() else None

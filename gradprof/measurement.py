@@ -21,7 +21,8 @@ def measure(
             any shape, any strides.
         threshold: `n_above` counts finite magnitudes >= threshold, compared as exact real numbers.
         locate: also find `argmax`, the smallest flat index at which `abs_max` stands.
-        backend: "auto" or "torch".
+        backend: "triton" (fused kernels on a CUDA device), "torch" (any device), or "auto": Triton for
+            tensors on a CUDA device where it can, else torch.
 
     Sums accumulate in float64: `l1` and `l2` are within 1e-6 (1e-12 for float64 input) of an exact
     computation over the whole finite range, `mean` within 1e-6 of `abs_mean`. NaN and inf are counted
@@ -29,7 +30,7 @@ def measure(
 
     Raises:
         TypeError: `tensor` is not a tensor, or of an integer or boolean dtype.
-        ValueError: `threshold` is not a number >= 0, or `backend` is unknown.
+        ValueError: `threshold` is not a number >= 0, or `backend` is unknown or cannot run on the device.
     """
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(

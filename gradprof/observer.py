@@ -11,6 +11,7 @@ import torch
 from gradprof.kernels.backends import Reducer
 
 from .grad_scaler import ScalerWatch
+from .progress import note_if_slow
 from .table import Slot, Table
 
 
@@ -151,8 +152,9 @@ class Observer:
     def _table(self, device: torch.device) -> Table:
         table = self._tables.get(device)
         if table is None:
+            with note_if_slow(f"gradprof is compiling its reductions for {device} ..."):
+                self._reducers[device] = self._new_reducer(device)
             table = self._tables[device] = Table(len(self._labels), device)
-            self._reducers[device] = self._new_reducer(device)
         return table
 
     def _inverse_scale(self, device: torch.device) -> torch.Tensor | None:

@@ -68,7 +68,8 @@ def watch(
         include, exclude: shell-style patterns on site labels (`param/*`) or names (`layer4.*.weight`).
         every: observe every n-th step, or the steps for which a function of the step's number is true.
         threshold: count magnitudes >= threshold.
-        backend: "auto" or "torch".
+        backend: "triton" (fused kernels, one launch for all parameters), "torch" (any device, slower), or
+            "auto": Triton on CUDA devices where it can, else torch.
         grad_scaler: gradients are recorded unscaled, and skipped steps are steps too.
         locate: record the flat index at which the largest magnitude stands.
         strict: raise what goes wrong inside instead of warning once and dropping that site.
@@ -120,9 +121,16 @@ class Profiler:
         check_model(model)
         check_optimizer(optimizer, model)
         targets = find_targets(model, observe, include, exclude)
-        new_reducer = partial(make_reducer, backend, threshold=threshold, locate=locate)
         self._schedule = as_schedule(every)
         self._scaler = None if grad_scaler is None else ScalerWatch(grad_scaler)
+        new_reducer = partial(
+            make_reducer,
+            backend,
+            threshold=threshold,
+            locate=locate,
+            dtypes={param.dtype for param in model.parameters() if param.requires_grad},
+            scaled=self._scaler is not None and self._scaler.is_enabled(),
+        )
         self._strict = strict
         self._labels = [site.label for site in targets]
         self._observer = Observer(

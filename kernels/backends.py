@@ -1,8 +1,16 @@
-"""Which implementation reduces: an explicit choice fails loudly, the automatic one takes what runs."""
+"""Which implementation reduces: an explicit choice fails loudly, the automatic one takes what runs.
+
+"torch"     plain torch operations, on any device
+"triton"    fused kernels, on a CUDA device (on the CPU in Triton's interpreter, to test them)
+"auto"      "triton" for tensors on a CUDA device where it can, else "torch", saying once why
+"""
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Collection
+from functools import lru_cache
 from numbers import Real
 from typing import Protocol
 
@@ -11,7 +19,9 @@ from torch import Tensor
 
 from .torch_backend import TorchReducer
 
-BACKENDS = ("auto", "torch")
+BACKENDS = ("auto", "triton", "torch")
+
+_OLDEST_CAPABILITY = (8, 0)
 
 
 class Reducer(Protocol):
@@ -26,17 +36,97 @@ class Reducer(Protocol):
         """Set `rows[i]` to the row of each tensor, whatever it held before."""
 
     def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
-        """Compile whatever reducing these dtypes takes, with an `inv_scale` if `scaled`."""
+        """Compile whatever reducing takes, `dtypes` together, and with an `inv_scale` if `scaled`."""
 
 
-def make_reducer(backend: str, device: torch.device, *, threshold: float, locate: bool) -> Reducer:
-    """The reducer called `backend` for tensors on `device`.
+def make_reducer(
+    backend: str,
+    device: torch.device,
+    *,
+    threshold: float,
+    locate: bool,
+    dtypes: Collection[torch.dtype] | None = None,
+    scaled: bool = False,
+) -> Reducer:
+    """The reducer called `backend` for tensors on `device`, prepared for `dtypes` if they are given.
 
     Raises:
-        ValueError: there is no such backend, or `threshold` is not a number >= 0.
+        ValueError: there is no such backend, it cannot run on `device`, or `threshold` is not a number >= 0.
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
     if not (isinstance(threshold, Real) and threshold >= 0):
         raise ValueError(f"threshold is {threshold!r}: expected a magnitude, a number >= 0")
+    threshold = _float_at_or_above(threshold)
+    if backend == "triton" or (backend == "auto" and device.type == "cuda"):
+        missing = _missing_for_triton(device)
+        if not missing:
+            try:
+                return _triton_reducer(device, threshold, locate, dtypes, scaled)
+            except Exception as error:  # whatever a compiler or a driver of another version may meet
+                if backend == "triton":
+                    raise
+                missing = f"{type(error).__name__}: {error}"
+        if backend == "triton":
+            raise ValueError(
+                f"backend 'triton' cannot reduce on {device}: {missing}. Use backend='auto' or 'torch'"
+            )
+        _say_once(f"gradprof reduces on {device} with torch, many times slower than with Triton: {missing}")
     return TorchReducer(threshold=threshold, locate=locate)
+
+
+def _float_at_or_above(number: Real) -> float:
+    """The smallest float64 that is >= a fraction or an integer: as a threshold, it counts the same."""
+    try:
+        nearest = abs(float(number))
+    except OverflowError:
+        return math.inf
+    return nearest if nearest >= number else math.nextafter(nearest, math.inf)
+
+
+def _triton_reducer(
+    device: torch.device,
+    threshold: float,
+    locate: bool,
+    dtypes: Collection[torch.dtype] | None,
+    scaled: bool,
+) -> Reducer:
+    from .triton_backend import TritonReducer
+    from .triton_check import check_on_device
+
+    reducer = TritonReducer(device, threshold=threshold, locate=locate)
+    if device.type == "cuda":
+        check_on_device(reducer.device)
+    if dtypes is not None:
+        reducer.prepare(dtypes, scaled)
+    return reducer
+
+
+def _missing_for_triton(device: torch.device) -> str:
+    """What stands in the way of Triton on a device; empty if nothing does."""
+    try:
+        import triton
+    except ImportError as error:
+        return (
+            f"triton cannot be imported ({error}); it comes with torch for CUDA, or with pip install triton"
+        )
+    interpreted = triton.knobs.runtime.interpret
+    if device.type == "cpu":
+        return (
+            "" if interpreted else "it needs a CUDA device, or TRITON_INTERPRET=1 in the environment to test"
+        )
+    if device.type != "cuda" or torch.version.hip is not None:
+        return "its kernels are written for CUDA devices"
+    if interpreted:
+        return "TRITON_INTERPRET is set, and the interpreter reads tensors on the CPU only"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < _OLDEST_CAPABILITY:
+        return (
+            f"it needs compute capability 8.0 or later, and this device has {capability[0]}.{capability[1]}"
+        )
+    return ""
+
+
+@lru_cache
+def _say_once(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=4)

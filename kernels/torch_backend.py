@@ -10,8 +10,7 @@ to well within the contract.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +18,16 @@ import torch
 from torch import Tensor
 
 from .bins import INF_PREFIX, PREFIX_BIN
+from .layouts import (
+    as_real,
+    check_dtype,
+    chunks,
+    explicit_values,
+    in_memory_order,
+    is_narrow,
+    positions,
+    to_dense_index,
+)
 from .row import BIG, COUNTS, DOWN, ROW_DTYPE, ROW_WORDS, SMALL, SUMS, UP, WORD, empty_rows
 from .torch_cpu import CHUNK as CPU_CHUNK
 from .torch_cpu import CpuReducer, widened
@@ -34,8 +43,11 @@ def empty_table(n_rows: int, device: torch.device | str) -> Tensor:
 
 
 @lru_cache
-def _empty_row_on(device: torch.device) -> Tensor:
-    """Kept on the device, because a copy from ordinary host memory makes the host wait."""
+def empty_row(device: torch.device) -> Tensor:
+    """The row that has seen nothing, int64 `[144]`; not to be written to.
+
+    Kept on the device, because a copy from ordinary host memory makes the host wait.
+    """
     return empty_table(1, device)[0]
 
 
@@ -67,28 +79,27 @@ class TorchReducer:
         Raises:
             TypeError: the dtype is neither floating nor complex.
         """
-        if not (tensor.is_floating_point() or tensor.is_complex()):
-            raise TypeError(
-                f"cannot reduce a tensor of {tensor.dtype}: expected a floating or complex dtype; "
-                "convert it first, for instance with .float()"
-            )
-        values, n_implicit, indices = _explicit_values(tensor.detach())
-        if values.device.type == "cpu" and _is_narrow(values.dtype) and not self._locate:
+        check_dtype(tensor)
+        values, n_implicit, indices = explicit_values(tensor.detach())
+        if values.device.type == "cpu" and is_narrow(values.dtype) and not self._locate:
             row = rows.numpy().view(ROW_DTYPE)[index, 0]
-            chunks = _chunks(_memory_order(values), CPU_CHUNK)
-            self._cpu.reduce_into(row, (_as_real(chunk, inv_scale) for chunk in chunks))
+            pieces = chunks(in_memory_order(values), CPU_CHUNK)
+            self._cpu.reduce_into(row, (as_real(piece, inv_scale) for piece in pieces))
         else:
             partial = self._partial_row(values, inv_scale)
             if indices is not None and self._locate:
-                _to_dense_index(partial, indices, tensor)
+                to_dense_index(partial, indices, tensor)
             _merge(rows[index], partial)
-        _close(_words(rows)[index], n_implicit, self._threshold)
+        row_words = _words(rows)[index]
+        row_words[WORD["n_obs"]] += 1
+        if n_implicit:
+            add_implied_zeros(row_words, n_implicit, self._threshold)
 
     def replace_many(
         self, rows: Tensor, indices: list[int], tensors: list[Tensor], inv_scale: Tensor | None = None
     ) -> None:
         """Set `rows[i]` to the row of each tensor, whatever it held before."""
-        empty = _words(_empty_row_on(rows.device))
+        empty = _words(empty_row(rows.device))
         words = _words(rows)
         for index in indices:
             words[index] = empty
@@ -99,77 +110,14 @@ class TorchReducer:
         """Nothing: torch's operations come compiled."""
 
     def _partial_row(self, values: Tensor, inv_scale: Tensor | None) -> Tensor:
-        partial = _empty_row_on(values.device).clone()
+        partial = empty_row(values.device).clone()
         offset = 0
-        ordered = values if self._locate else _memory_order(values)
-        for chunk in _chunks(ordered, CPU_CHUNK if values.device.type == "cpu" else DEVICE_CHUNK):
-            reals = _as_real(chunk, inv_scale)
+        ordered = values if self._locate else in_memory_order(values)
+        for chunk in chunks(ordered, CPU_CHUNK if values.device.type == "cpu" else DEVICE_CHUNK):
+            reals = as_real(chunk, inv_scale)
             _merge(partial, _chunk_row(reals, self._threshold, offset if self._locate else None))
             offset += chunk.numel()
         return partial
-
-
-# --- from any tensor to chunks of real numbers ---------------------------------------------------
-
-
-def _explicit_values(tensor: Tensor) -> tuple[Tensor, int, Tensor | None]:
-    """The stored values, how many zeros are implied beside them, and where they stand (if sparse)."""
-    if tensor.is_nested:
-        if tensor.layout == torch.jagged and tensor.is_contiguous():
-            return tensor.values(), 0, None
-        parts = [part.reshape(-1) for part in tensor.unbind()]  # values() would show what is cut off
-        if not parts:
-            return torch.empty(0, dtype=tensor.dtype, device=tensor.device), 0, None
-        return torch.cat(parts), 0, None
-    if tensor.layout == torch.strided:
-        return tensor, 0, None
-    if tensor.layout == torch._mkldnn:  # type: ignore[attr-defined]
-        return tensor.to_dense(), 0, None
-    coalesced = (tensor if tensor.layout == torch.sparse_coo else tensor.to_sparse_coo()).coalesce()
-    values = coalesced.values()
-    return values, tensor.numel() - values.numel(), coalesced.indices()
-
-
-def _memory_order(tensor: Tensor) -> Tensor:
-    """The same elements with dimensions sorted by stride, so that dense memory is read in its order."""
-    if tensor.is_contiguous():
-        return tensor
-    order = sorted(range(tensor.dim()), key=lambda dim: tensor.stride(dim), reverse=True)
-    return tensor.permute(order)
-
-
-def _chunks(tensor: Tensor, size: int) -> Iterator[Tensor]:
-    """Flat pieces of at most `size` elements, in order; only a piece is ever copied."""
-    if tensor.numel() == 0:
-        return
-    if tensor.numel() <= size:
-        yield tensor.reshape(-1)
-    elif tensor.is_contiguous():
-        yield from tensor.view(-1).split(size)
-    else:
-        row_numel = tensor.numel() // tensor.shape[0]
-        if row_numel > size:
-            for part in tensor.unbind(0):
-                yield from _chunks(part, size)
-        else:
-            for part in tensor.split(size // row_numel):
-                yield part.reshape(-1)
-
-
-def _is_narrow(dtype: torch.dtype) -> bool:
-    """Whether every value of `dtype` is a float32."""
-    return not dtype.is_complex and dtype != torch.float64
-
-
-def _as_real(chunk: Tensor, inv_scale: Tensor | None) -> Tensor:
-    """A contiguous chunk of float32 (exact for every narrower type) or float64 (it and complex)."""
-    chunk = chunk.resolve_neg().contiguous()  # a lazily negated tensor cannot show its bits
-    if chunk.is_complex():
-        chunk = chunk.to(torch.complex128)
-        chunk = torch.hypot(chunk.real, chunk.imag)
-    elif chunk.dtype not in (torch.float32, torch.float64):
-        chunk = chunk.to(torch.float32)
-    return chunk if inv_scale is None else chunk * inv_scale.to(chunk.dtype)
 
 
 # --- from a chunk to a row --------------------------------------------------------------------
@@ -227,7 +175,7 @@ def _chunk_row(x: Tensor, threshold: float, offset: int | None) -> Tensor:
     row[WORD["abs_min"]] = torch.where(nonzero, m_bits, _INF_BITS).min()
     row[WORD["argmax"]] = -1
     if offset is not None:
-        candidates = torch.where(finite & (m_bits == largest), _positions(x), x.numel())
+        candidates = torch.where(finite & (m_bits == largest), positions(x), x.numel())
         first = candidates.min()
         row[WORD["argmax"]] = torch.where(first < x.numel(), first + offset, -1)
     for name, value in floats.items():
@@ -241,46 +189,17 @@ def _chunk_row(x: Tensor, threshold: float, offset: int | None) -> Tensor:
     return row
 
 
-def _positions(x: Tensor) -> Tensor:
-    return torch.arange(x.numel(), device=x.device)
-
-
-def _to_dense_index(partial: Tensor, indices: Tensor, tensor: Tensor) -> None:
-    """Turn the position of the maximum among a sparse tensor's values into its dense flat index.
-
-    Where the maximum is 0, the first implied zero may stand before the first stored one.
-    """
-    numel, n_stored = tensor.numel(), indices.shape[1]
-    if numel == 0:
-        return
-    found = partial[WORD["argmax"]]
-    stored = first_gap = torch.zeros_like(found)
-    if n_stored:
-        n_dense = math.prod(tensor.shape[indices.shape[0] :])
-        entries = torch.zeros_like(indices[0])
-        for extent, position in zip(tensor.shape, indices, strict=False):
-            entries = entries * extent + position
-        entry = entries.index_select(0, (found.clamp(min=0) // n_dense).reshape(1))[0]
-        stored = torch.where(found < 0, numel, entry * n_dense + found % n_dense)
-        ordinal = _positions(entries)
-        first_gap = torch.where(entries == ordinal, n_stored, ordinal).min() * n_dense
-    first = torch.where(partial[WORD["abs_max"]] == 0, torch.minimum(stored, first_gap), stored)
-    partial[WORD["argmax"]] = torch.where(first < numel, first, -1)
-
-
 def _words(rows: Tensor) -> Any:
     """The same memory as a numpy array where the host can see it: single words cost a tenth there."""
     return rows.numpy() if rows.device.type == "cpu" else rows
 
 
-def _close(row: Any, n_implicit: int, threshold: float) -> None:
-    """Count the observation, and the zeros that a sparse tensor implies."""
-    row[WORD["n_obs"]] += 1
-    if n_implicit:
-        row[WORD["numel"]] += n_implicit
-        row[WORD["n_zero"]] += n_implicit
-        if threshold == 0:
-            row[WORD["n_above"]] += n_implicit
+def add_implied_zeros(row: Any, n: int, threshold: float) -> None:
+    """Count the zeros that a sparse tensor implies."""
+    row[WORD["numel"]] += n
+    row[WORD["n_zero"]] += n
+    if threshold == 0:
+        row[WORD["n_above"]] += n
 
 
 def _merge(into: Tensor, row: Tensor) -> None:

@@ -24,7 +24,7 @@ import gradprof
         ({"exclude": "*"}, ValueError, r"leave none of the 7 sites"),
         ({"observe": "grad"}, ValueError, r"observe is \('grad',\): expected.*'param', 'output', 'input'"),
         ({"observe": ()}, ValueError, r"observe is \(\)"),
-        ({"backend": "cuda"}, ValueError, r"unknown backend 'cuda': expected one of auto, torch"),
+        ({"backend": "cuda"}, ValueError, r"unknown backend 'cuda': expected one of auto, triton, torch"),
         ({"threshold": -1.0}, ValueError, r"threshold is -1.0: expected a magnitude"),
         ({"threshold": float("nan")}, ValueError, r"threshold is nan"),
         ({"every": 0}, ValueError, r"every is 0: expected 1"),

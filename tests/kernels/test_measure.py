@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from reference import FLOAT32_MAX, assert_stats, check, expect
+from values import FLOAT32_VALUES, FLOAT64_VALUES, INF, NAN, repeated
 
 import gradprof
 from gradprof.kernels.torch_cpu import CHUNK
 
-NAN, INF = math.nan, math.inf
 SIZES = (0, 1, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 4097)
 LONG_SIZES = (
     2**13 - 1,
@@ -30,42 +30,6 @@ LONG_SIZES = (
 )
 
 # --- values ------------------------------------------------------------------------------------------
-
-FLOAT32_VALUES = {
-    "zeros": [0.0],
-    "zeros of both signs": [0.0, -0.0],
-    "denormal": [1e-45, -1e-40, 1.1e-38],
-    "denormal beside normal": [1e-45, -1.0, 0.0],
-    "1e-30": [1e-30, -3e-30],
-    "1e-25": [1e-25],
-    "1e25": [1e25],
-    "1e30": [1e30, -3e30, 2.0],
-    "largest": [FLOAT32_MAX, -FLOAT32_MAX],
-    "whole range": [1e38, 1e-38, 1.0, -1e38, 1e-45, 0.0],
-    "cancelling": [1e30, -1e30, 1.0],
-    "NaN": [NAN],
-    "inf": [INF, -INF],
-    "all kinds": [NAN, INF, -INF, 0.0, -0.0, 1.0, -2.0, 1e-45, FLOAT32_MAX],
-    "non-finite beside zeros": [NAN, 0.0, INF],
-    "one finite": [NAN] * 6 + [-2.5],
-}
-FLOAT64_VALUES = {
-    "largest": [1.7e308],
-    "largest of both signs": [1.7e308, -1.7e308, 1.6e308],
-    "smallest": [5e-324],
-    "denormal": [5e-324, -1e-310, 2.2e-308],
-    "whole range": [1e308, 1e-308, -1.0, 5e-324, 0.0, 1e154, 1e-154],
-    "1e-200 and 1e200": [1e-200, 1e200],
-    "at the routing limits": [2.0**400, math.nextafter(2.0**400, 0), 2.0**-400, 0.75 * 2.0**-400],
-    "between": [1e-100, -1e100, 3.0],
-    "all kinds": [NAN, INF, -INF, 0.0, 1.0, 1e308, 1e-308],
-    "beside 1": [1 - 1e-12, 1.0, 1 + 1e-12, -(1 - 1e-9)],
-    "cancelling": [1e308, -1e308, 1.0],
-}
-
-
-def repeated(values: list[float], n: int, dtype: torch.dtype) -> torch.Tensor:
-    return torch.from_numpy(np.resize(np.array(values), n)).to(dtype)
 
 
 @pytest.mark.parametrize("values", FLOAT32_VALUES.values(), ids=FLOAT32_VALUES.keys())

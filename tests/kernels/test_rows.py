@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
 import torch
 from reference import assert_close, assert_stats, exact_sum, exact_sum_of_squares, expect, reals
 from tables import as_rows, assert_same_bits, assert_same_but_sums, row_of
+from values import ALL_TENSORS, FLOAT64, INF, NAN, TENSORS
 
 import gradprof
 from gradprof.kernels.row import COUNTS, ROW_DTYPE, ROW_WORDS, SUMS, WORD, empty_rows, merge_rows
@@ -17,30 +17,6 @@ from gradprof.kernels.torch_backend import TorchReducer, empty_table
 from gradprof.kernels.torch_cpu import CHUNK
 from gradprof.stats import FIELDS, TensorStats, derive
 
-NAN, INF = math.nan, math.inf
-TENSORS = {
-    "plain": torch.linspace(-3, 5, 1000),
-    "rows of 128": torch.linspace(-3, 5, 2**14),
-    "one": torch.tensor([0.25]),
-    "empty": torch.zeros(0),
-    "zeros": torch.zeros(300),
-    "half zeros": torch.linspace(-3, 5, 2**15).relu(),
-    "NaN": torch.full((5,), NAN),
-    "NaN and inf": torch.tensor([NAN, 1.0, INF, -INF, 0.0, -4.0]).repeat(3000),
-    "many NaN": torch.full((2**14,), NAN),
-    "many zeros": torch.zeros(2**14),
-    "vanishing": torch.full((2**14,), 1e-30),
-    "denormal": torch.tensor([1e-45, -1e-40, 0.0, 1.0]).repeat(5000),
-    "exploding": torch.full((2**14,), -3e38),
-    "bfloat16": torch.linspace(-3, 5, 1001).bfloat16(),
-    "float16": torch.linspace(-3, 60000, 2**14).half(),
-    "float8": torch.linspace(-3, 400, 256).to(torch.float8_e4m3fn),
-    "several chunks": torch.logspace(-30, 30, 2 * CHUNK + 5),
-}
-FLOAT64 = {
-    "float64": torch.tensor([1e300, -1e-300, 5e-324, 1.0, 0.0, NAN, INF], dtype=torch.float64),
-    "complex": torch.tensor([3 + 4j, complex(NAN, 1), 0, -5 - 12j]),
-}
 EACH_TENSOR = pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS.keys())
 
 
@@ -113,8 +89,6 @@ def test_the_lanes_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- merging -----------------------------------------------------------------------------------------
-
-ALL_TENSORS = {**TENSORS, **FLOAT64}
 
 
 @pytest.mark.parametrize("tensor", ALL_TENSORS.values(), ids=ALL_TENSORS.keys())

@@ -1,0 +1,150 @@
+"""The choice of a backend: explicit ones fail loudly, the automatic one falls back and says once why."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import warnings
+from fractions import Fraction
+from typing import NoReturn
+
+import pytest
+import torch
+
+import gradprof
+from gradprof.kernels import backends
+from gradprof.kernels.backends import BACKENDS, Reducer, make_reducer
+from gradprof.kernels.torch_backend import TorchReducer
+from gradprof.kernels.triton_backend import TritonReducer
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
+
+interpreted = pytest.mark.skipif("TRITON_INTERPRET" not in os.environ, reason="the kernels are compiled")
+
+
+def reducer(backend: str, device: torch.device) -> Reducer:
+    return make_reducer(backend, device, threshold=1.0, locate=False)
+
+
+@pytest.fixture
+def fresh_warnings() -> None:
+    backends._say_once.cache_clear()
+
+
+def test_a_cpu_is_reduced_by_torch() -> None:
+    assert isinstance(reducer("torch", CPU), TorchReducer)
+    assert isinstance(reducer("auto", CPU), TorchReducer)
+
+
+@interpreted
+def test_the_interpreter_is_an_explicit_choice() -> None:
+    assert isinstance(reducer("triton", CPU), TritonReducer)
+    stats = gradprof.measure(torch.tensor([3.0, -4.0]), backend="triton")
+    assert (stats.abs_max, stats.l2, stats.n_above) == (4.0, 5.0, 2)
+
+
+def test_without_the_interpreter_a_cpu_tensor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ValueError, match=r"'triton' cannot reduce on cpu: .*CUDA device.*TRITON_INTERPRET=1"):
+        gradprof.measure(torch.ones(3), backend="triton")
+
+
+@interpreted
+def test_the_interpreter_cannot_read_a_device(fresh_warnings: None) -> None:
+    with pytest.raises(
+        ValueError, match=r"cannot reduce on cuda:0: TRITON_INTERPRET is set.*'auto' or 'torch'"
+    ):
+        reducer("triton", CUDA)
+    with pytest.warns(RuntimeWarning, match="TRITON_INTERPRET is set"):
+        assert isinstance(reducer("auto", CUDA), TorchReducer)
+
+
+def test_an_old_device_falls_back(monkeypatch: pytest.MonkeyPatch, fresh_warnings: None) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    with pytest.warns(RuntimeWarning, match=r"cuda:0 with torch.*compute capability 8.0.*has 7.5"):
+        assert isinstance(reducer("auto", CUDA), TorchReducer)
+    with warnings.catch_warnings():  # once is enough
+        warnings.simplefilter("error")
+        assert isinstance(reducer("auto", CUDA), TorchReducer)
+    with pytest.raises(ValueError, match=r"compute capability 8.0"):
+        reducer("triton", CUDA)
+
+
+def test_other_devices_are_left_to_torch(fresh_warnings: None) -> None:
+    with pytest.raises(ValueError, match="written for CUDA devices"):
+        reducer("triton", torch.device("meta"))
+    assert isinstance(reducer("auto", torch.device("meta")), TorchReducer)
+
+
+def test_what_a_compiler_raises(monkeypatch: pytest.MonkeyPatch, fresh_warnings: None) -> None:
+    """A wrong result on the device is such an error, too: see `triton_check`."""
+
+    def broken(*args: object) -> NoReturn:
+        raise RuntimeError("ptxas is missing")
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(backends, "_triton_reducer", broken)
+    with pytest.raises(RuntimeError, match="ptxas is missing"):
+        reducer("triton", CUDA)
+    with pytest.warns(RuntimeWarning, match="RuntimeError: ptxas is missing"):
+        assert isinstance(reducer("auto", CUDA), TorchReducer)
+
+
+@pytest.mark.parametrize("backend", ["cuda", "Triton", "", None])
+def test_unknown_backends(backend: str) -> None:
+    with pytest.raises(ValueError, match=r"unknown backend .*expected one of auto, triton, torch"):
+        gradprof.measure(torch.ones(3), backend=backend)
+
+
+@interpreted
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("threshold", [Fraction(1, 3), Fraction(2**53 + 1, 2**53), 10**400, 2**60 + 1, True])
+def test_thresholds_of_any_kind_of_number(backend: str, threshold: float) -> None:
+    values = [1 / 3, math.nextafter(1 / 3, 1), 1.0, math.nextafter(1, 2), 2.0**60, 1.7e308]
+    stats = gradprof.measure(torch.tensor(values, dtype=torch.float64), threshold, backend=backend)
+    assert stats.n_above == sum(value >= threshold for value in values)
+
+
+WITHOUT_TRITON = """
+import sys, torch
+sys.modules["triton"] = None
+import gradprof
+assert gradprof.measure(torch.ones(3)).l2 > 1.7
+try:
+    gradprof.measure(torch.ones(3), backend="triton")
+except ValueError as error:
+    assert "triton cannot be imported" in str(error) and "pip install triton" in str(error), error
+else:
+    raise AssertionError("measured without triton")
+"""
+
+TRITON_IS_NOT_IMPORTED = """
+import sys, torch
+import gradprof
+imported = "triton" in sys.modules  # some torch builds import it themselves
+gradprof.measure(torch.ones(3))
+assert not any(name.startswith("gradprof.kernels.triton") for name in sys.modules)
+assert ("triton" in sys.modules) == imported
+{import_it}
+assert not any(name.startswith("gradprof.kernels.triton") for name in sys.modules)
+"""
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
+def test_without_triton_everything_else_works() -> None:
+    done = run(WITHOUT_TRITON)
+    assert done.returncode == 0, done.stderr
+
+
+def test_triton_is_imported_only_where_it_is_used() -> None:
+    done = run(TRITON_IS_NOT_IMPORTED.format(import_it=""))
+    assert done.returncode == 0, done.stderr
+    done = run(TRITON_IS_NOT_IMPORTED.format(import_it="import gradprof.kernels.triton_backend"))
+    assert "AssertionError" in done.stderr, "the test before this one cannot fail"

@@ -75,19 +75,36 @@ _ASM_READ = tl.constexpr("""
 """)
 
 # 0f409A209B is 16 * log10(2), 0f4B400180 is 1.5 * 2**23 + 4 * 96.
-_ASM_OFFSET = tl.constexpr("""
-    {
-        .reg .b32 bits;
-        .reg .f32 value;
-        and.b32 bits, $1, 0x7fff0000;
-        or.b32 bits, bits, 0x8000;
-        mov.b32 value, bits;
+_OFFSET = """
+        abs.f32 value, value;
         lg2.approx.ftz.f32 value, value;
         fma.rm.f32 value, value, 0f409A209B, 0f4B400180;
         mov.b32 bits, value;
         and.b32 $0, bits, 0x1fc;
     }
-""")
+"""
+_ASM_OFFSET = tl.constexpr(
+    """
+    {
+        .reg .b32 bits;
+        .reg .f32 value;
+        and.b32 bits, $1, 0xffff0000;
+        or.b32 bits, bits, 0x8000;
+        mov.b32 value, bits;
+"""
+    + _OFFSET
+)
+# Of a bfloat16, whose lower half is empty. Two constants in one instruction cost a second one.
+_ASM_OFFSET_OF_PREFIX = tl.constexpr(
+    """
+    {
+        .reg .b32 bits;
+        .reg .f32 value;
+        or.b32 bits, $1, 0x8000;
+        mov.b32 value, bits;
+"""
+    + _OFFSET
+)
 
 _ASM_LOG2 = tl.constexpr("lg2.approx.ftz.f32 $0, $1;")
 
@@ -133,17 +150,19 @@ def end_histogram(histogram):
 
 
 @triton.jit
-def wrapped_offsets(x):
+def wrapped_offsets(x, IS_PREFIX: tl.constexpr):
     """Four times the bin of each float32, if it lies in [1e-24, 1e8); 0 for zeros and denormals.
 
-    Values out of range land in a wrong bin, but always in one of the 128.
+    Values out of range land in a wrong bin, but always in one of the 128. `IS_PREFIX`: the lower half
+    of each value's bits is zero.
     """
     if INTERPRETED:
         bits = x.to(tl.int32, bitcast=True) & 0x7FFFFFFF
         bins = _bins_of_midpoints(bits)
         offsets = tl.where((bits >= 0x00800000) & (bits < 0x7F800000), 4 * (bins & (_N_BINS - 1)), 0)
     else:
-        offsets = tl.inline_asm_elementwise(_ASM_OFFSET, "=r,r", [x], dtype=tl.int32, is_pure=True, pack=1)
+        asm: tl.constexpr = _ASM_OFFSET_OF_PREFIX if IS_PREFIX else _ASM_OFFSET
+        offsets = tl.inline_asm_elementwise(asm, "=r,r", [x], dtype=tl.int32, is_pure=True, pack=1)
     return offsets
 
 

@@ -120,9 +120,9 @@ BOUNDARIES = sorted(
 @EACH_DTYPE
 @pytest.mark.parametrize("n", BOUNDARIES)
 def test_sizes_around_every_boundary(place: str, dtype: torch.dtype, n: int) -> None:
-    for first in (0, 1, 3):
+    for first in (0, 3):
         memory = torch.linspace(-3, 5, n + 16).to(dtype)
-        check_at(place, memory[first : first + n], locate=first == 1, config=SMALL)
+        check_at(place, memory[first : first + n], locate=first == 3, config=SMALL)
 
 
 @AT_EACH_PLACE

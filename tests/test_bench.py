@@ -42,13 +42,7 @@ TINY = Setup("squeezenet1_1", 2, 32, CPU)
 """With dropout, so that twins are alike only if they draw the same random numbers."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small tensors on a shared machine are slowed by threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(autouse=True)

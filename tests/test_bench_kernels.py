@@ -7,7 +7,7 @@ import json
 import math
 import re
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -41,13 +41,7 @@ CPU = torch.device("cpu")
 SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small tensors on a shared machine are slowed by threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # --- shapes -------------------------------------------------------------------------------------

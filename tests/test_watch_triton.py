@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -12,31 +11,12 @@ import numpy as np
 import pytest
 import torch
 from by_hand import ByHand, assert_stats_match
+from devices import AT_EACH_PLACE, ON_CUDA
 from models import MODELS, mlp
 
 import gradprof
 from gradprof.kernels.torch_backend import TorchReducer, empty_table
 from gradprof.kernels.triton_backend import TritonReducer
-
-PLACES = [
-    pytest.param(
-        "cpu",
-        id="interpreter",
-        marks=pytest.mark.skipif("TRITON_INTERPRET" not in os.environ, reason="the kernels are compiled"),
-    ),
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(
-                not torch.cuda.is_available() or "TRITON_INTERPRET" in os.environ,
-                reason="needs a CUDA device, and to be run with pytest -m gpu",
-            ),
-        ],
-    ),
-]
-AT_EACH_PLACE = pytest.mark.parametrize("place", PLACES)
-ON_CUDA = pytest.mark.parametrize("place", PLACES[1:])
 
 
 @pytest.fixture

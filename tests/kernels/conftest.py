@@ -30,12 +30,8 @@ def poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine the barriers of OpenMP take most of the time; few tests are about threads."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(usual)
+def always_one_thread(one_thread: None) -> None:
+    """In every test of the reductions but those that set another number."""
 
 
 @pytest.fixture

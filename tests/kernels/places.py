@@ -1,11 +1,8 @@
-"""Where the Triton kernels are tried: on the CPU in the interpreter, and on a CUDA device."""
+"""One tensor reduced by Triton at a place, and checked."""
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
-import pytest
 import torch
 from reference import assert_stats, expect, is_wide
 from tables import as_rows, assert_same_but_sums, row_of
@@ -17,26 +14,6 @@ from gradprof.stats import TensorStats
 
 SMALL = Config(block=256, careful_block=64, threads=32, programs=3)
 """Every boundary within reach of small tensors."""
-
-PLACES = [
-    pytest.param(
-        "cpu",
-        id="interpreter",
-        marks=pytest.mark.skipif("TRITON_INTERPRET" not in os.environ, reason="the kernels are compiled"),
-    ),
-    pytest.param(
-        "cuda",
-        marks=[
-            pytest.mark.gpu,
-            pytest.mark.skipif(
-                not torch.cuda.is_available() or "TRITON_INTERPRET" in os.environ,
-                reason="needs a CUDA device, and to be run with pytest -m gpu",
-            ),
-        ],
-    ),
-]
-AT_EACH_PLACE = pytest.mark.parametrize("place", PLACES)
-ON_CUDA = pytest.mark.parametrize("place", PLACES[1:])
 
 
 def reducer_at(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from devices import AT_EACH_PLACE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from places import AT_EACH_PLACE, SMALL, check_at, reducer_at, triton_row
+from places import SMALL, check_at, reducer_at, triton_row
 from reference import N_PREFIXES
 from tables import as_rows, assert_same_bits, assert_same_but_sums, row_of
 from values import ALL_TENSORS, FLOAT32_VALUES, FLOAT64_VALUES, INF, repeated

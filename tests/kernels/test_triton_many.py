@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from places import AT_EACH_PLACE, SMALL, reducer_at, same_bits
+from devices import AT_EACH_PLACE
+from places import SMALL, reducer_at, same_bits
 from tables import as_rows, assert_same_but_sums
 from values import ALL_TENSORS
 

@@ -59,6 +59,7 @@ class Observer:
         self._new_shapes: dict[str, list[int]] = {}
         self._dropped: set[int] = set()
         self._closed = False
+        self._warned_of_capture = False
         for device in devices:
             self._table(device)
 
@@ -69,7 +70,7 @@ class Observer:
         start = time.perf_counter()
         try:
             self.begin()
-            if self.observing:
+            if self.observing and not self._captured(grad.device):
                 table = self._table(grad.device)
                 reducer = self._reducers[grad.device]
                 reducer.reduce_into(table.rows, index, grad, self._inverse_scale(grad.device))
@@ -137,6 +138,8 @@ class Observer:
         self.seconds += time.perf_counter() - start
 
     def _replace_rows(self, device: torch.device, grads: dict[int, torch.Tensor]) -> None:
+        if self._captured(device):
+            return
         try:
             table = self._table(device)
             self._reducers[device].replace_many(
@@ -148,6 +151,16 @@ class Observer:
                 return
             for index, grad in grads.items():
                 self._replace_rows(device, {index: grad})
+
+    def _captured(self, device: torch.device) -> bool:
+        """Whether a CUDA graph is capturing: its replays would write to rows that nobody reads, or to memory
+        that has another owner since this was closed."""
+        if device.type != "cuda" or not torch.cuda.is_current_stream_capturing():
+            return False
+        if not self._warned_of_capture:
+            self._warned_of_capture = True
+            warn("gradprof does not see the replays of a CUDA graph: what a graph captures is not observed")
+        return True
 
     def _table(self, device: torch.device) -> Table:
         table = self._tables.get(device)

@@ -50,7 +50,9 @@ class Slot:
         for device, table in tables.items():
             on_cuda = device.type == "cuda"
             if device not in self._buffers:
-                self._buffers[device] = torch.empty(table.rows.shape, dtype=torch.int64, pin_memory=on_cuda)
+                self._buffers[device] = torch.empty(
+                    table.rows.shape, dtype=torch.int64, device="cpu", pin_memory=on_cuda
+                )
             self._buffers[device].copy_(table.rows, non_blocking=on_cuda)
             if on_cuda:
                 self._copied.append(_event_after(device))
@@ -96,7 +98,7 @@ class HostScalar:
 
     def __init__(self, value: torch.Tensor) -> None:
         on_cuda = value.device.type == "cuda"
-        self._host = torch.empty((), dtype=torch.float64, pin_memory=on_cuda)
+        self._host = torch.empty((), dtype=torch.float64, device="cpu", pin_memory=on_cuda)
         self._host.copy_(value.detach().reshape(()), non_blocking=on_cuda)
         self._copied = _event_after(value.device) if on_cuda else None
 

@@ -10,7 +10,8 @@ Memory is read in its own order; only tensors with gaps or repetitions, lazily n
 that the kernels do not know (complex, float8) are copied first. Nothing waits for the device, and nothing
 is allocated once the same tensors have been seen on the same stream.
 
-A CUDA graph may capture it: what was reduced before, in warm-up, has tables and scratch in store for that.
+A CUDA graph may capture it: what was reduced before, in warm-up, has tables in store for that. The rows and
+the reducer must then live as long as the graph, whose replays write to them.
 """
 
 from __future__ import annotations
@@ -65,10 +66,11 @@ class TritonReducer:
         self._specification = TorchReducer(threshold=threshold, locate=locate)
         self._launchers: dict[tuple[Any, int, bool], Launch] = {}
         self._scratch: dict[int, Scratch] = {}
-        self._scratch_of_captures = self._new_scratch()
+        self._prepared = 0
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._spare_plans: dict[tuple[Entry, ...], Plan] = {}
-        self._captured: list[Plan] = []
+        self._captured: list[Plan | Scratch] = []
+        self._spare_was_taken = False
 
     def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
         """Compile what single tensors of any dtype take, and many of `dtypes` in one launch."""
@@ -77,7 +79,8 @@ class TritonReducer:
         for code in CODES.values():
             self._launcher(reduce_tensor, 1 << code, scaled)
         if dtypes:
-            self._launcher(reduce_many, _dtype_set(map(_code, dtypes)), scaled)
+            self._prepared = _dtype_set(map(_code, dtypes))
+            self._launcher(reduce_many, self._prepared, scaled)
 
     def reduce_into(self, rows: Tensor, index: int, tensor: Tensor, inv_scale: Tensor | None = None) -> None:
         """Merge the row of `tensor` into `rows[index]`; see `TorchReducer.reduce_into`.
@@ -94,7 +97,8 @@ class TritonReducer:
         numel = values.numel()
         code = CODES[values.dtype]
         blocks = max(1, -(-numel // self._config.block))
-        chunk = -(-blocks // self._config.programs) * self._config.block
+        least = 1 if values.data_ptr() % 16 == 0 else 4  # blocks are read from 16-byte boundaries on
+        chunk = max(-(-blocks // self._config.programs), least) * self._config.block
         n_chunks = max(1, -(-numel // chunk))
         scratch = self._scratch_of_stream()
         arguments = (
@@ -119,7 +123,12 @@ class TritonReducer:
         One launch does all that are not sparse.
         """
         plan = self._plans.get((_stream(self.device), *indices))
-        if plan is None or _is_capturing(self.device) or not plan.reads_in_place(tensors):
+        if (
+            plan is None
+            or self._spare_was_taken
+            or _is_capturing(self.device)
+            or not plan.reads_in_place(tensors)
+        ):
             tensors, plan = self._planned(rows, indices, tensors, inv_scale)
         if plan is None:
             return
@@ -129,7 +138,9 @@ class TritonReducer:
                 *self._threshold_bits,
                 0 if inv_scale is None else inv_scale.data_ptr(),
             )
-            self._launcher(reduce_many, plan.dtype_set, inv_scale is not None)(plan.n_chunks, arguments)
+            # What was prepared reads these dtypes, too, if others were expected beside them.
+            dtype_set = plan.dtype_set if plan.dtype_set & ~self._prepared else self._prepared
+            self._launcher(reduce_many, dtype_set, inv_scale is not None)(plan.n_chunks, arguments)
 
     def _planned(
         self, rows: Tensor, indices: list[int], tensors: list[Tensor], inv_scale: Tensor | None
@@ -172,13 +183,13 @@ class TritonReducer:
         return values
 
     def _scratch_of_stream(self) -> Scratch:
-        if _is_capturing(self.device):
-            return self._scratch_of_captures
+        if _is_capturing(self.device):  # cleared by every replay, and shared with no other launch
+            self._captured.append(captured := self._new_scratch())
+            return captured
         stream = _stream(self.device)
-        scratch = self._scratch.get(stream)
-        if scratch is None:
-            scratch = self._scratch[stream] = self._new_scratch()
-        return scratch
+        if stream not in self._scratch:
+            self._scratch[stream] = self._new_scratch()
+        return self._scratch[stream]
 
     def _new_scratch(self) -> Scratch:
         return Scratch(1, self._config.programs, self.device)
@@ -186,14 +197,17 @@ class TritonReducer:
     def _plan(self, entries: tuple[Entry, ...], in_place: list[Tensor]) -> Plan:
         """The tables of these tensors on the current stream."""
         if _is_capturing(self.device):  # replays use what was captured, whatever happens in between
-            spare = self._spare_plans.pop(entries) if entries in self._spare_plans else None
-            self._captured.append(spare or self._new_plan(entries, in_place))
-            return self._captured[-1]
+            plan = self._spare_plans.pop(entries) if entries in self._spare_plans else None
+            plan = plan or self._new_plan(entries, in_place)
+            self._captured.append(plan)
+            self._spare_was_taken = True
+            return plan
         key = (_stream(self.device), *(entry.row for entry in entries))
         plan = self._plans.get(key)
         if plan is None or plan.entries != entries:
             plan = _keep(self._plans, key, self._new_plan(entries, in_place))
         plan.take_in_place(in_place)
+        self._spare_was_taken = False
         if self.device.type == "cuda" and entries not in self._spare_plans:
             _keep(self._spare_plans, entries, self._new_plan(entries, in_place))
         return plan

@@ -7,6 +7,7 @@ the specification, and every exact field is compared.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -15,39 +16,54 @@ from torch import Tensor
 from .row import ROW_DTYPE
 from .torch_backend import TorchReducer, empty_table
 from .triton_backend import CODES, TritonReducer
+from .triton_compiler import config_of
 
 
 @lru_cache
 def check_on_device(device: torch.device) -> None:
     """Raise RuntimeError if the kernels and the specification disagree. Waits for the device."""
-    tensors = [_awkward(dtype, device) for dtype in CODES]
-    kernels, specification = TritonReducer(device), TorchReducer()
-    expected = empty_table(len(tensors), device)
-    specification.replace_many(expected, list(range(len(tensors))), tensors)
-    one_by_one, together = empty_table(len(tensors), device), empty_table(len(tensors), device)
+    ordinary, awkward = (
+        [values.to(dtype).to(device)[first:] for dtype in CODES for first in (0, 1)]
+        for values in (_ordinary(), _awkward())
+    )
+    few_programs = replace(config_of(device), programs=2)
+    wrong = _wrong_field(TritonReducer(device), TorchReducer(), awkward) or _wrong_field(
+        TritonReducer(device, config=few_programs), TorchReducer(), ordinary + awkward
+    )
+    if wrong:
+        raise RuntimeError(
+            f"the compiled reductions are wrong on {torch.cuda.get_device_name(device)}: {wrong}. "
+            "Please report this with the versions of torch and triton"
+        )
+
+
+def _ordinary() -> Tensor:
+    """What the fast pass takes, and zeros."""
+    values = torch.logspace(-6, 2, 50_000, dtype=torch.float64, device="cpu")
+    values[::3] *= -1
+    values[::5] = 0
+    return values
+
+
+def _awkward() -> Tensor:
+    """The same, and every exception among it."""
+    exceptions = [torch.nan, torch.inf, -torch.inf, 1e-40, 1e-30, 3e38, 0.0, -1.0]
+    repeated = torch.tensor(exceptions * 500, dtype=torch.float64, device="cpu")
+    return torch.cat([_ordinary(), repeated, _ordinary()[:777]])
+
+
+def _wrong_field(kernels: TritonReducer, specification: TorchReducer, tensors: list[Tensor]) -> str:
+    """The first field in which the kernels, one by one or together, differ; empty if none does."""
+    indices = list(range(len(tensors)))
+    expected, one_by_one, together = (empty_table(len(tensors), kernels.device) for _ in range(3))
+    specification.replace_many(expected, indices, tensors)
     for i, tensor in enumerate(tensors):
         kernels.reduce_into(one_by_one, i, tensor)
-    kernels.replace_many(together, list(range(len(tensors))), tensors)
-    for got in (one_by_one, together):
-        wrong = _wrong_field(got.cpu(), expected.cpu())
-        if wrong:
-            raise RuntimeError(
-                f"the compiled reductions are wrong on {torch.cuda.get_device_name(device)}: {wrong}. "
-                "Please report this with the versions of torch and triton"
-            )
+    kernels.replace_many(together, indices, tensors)
+    return _difference(one_by_one.cpu(), expected.cpu()) or _difference(together.cpu(), expected.cpu())
 
 
-def _awkward(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Whole blocks of ordinary values and zeros, one of exceptions, and an odd rest; not aligned."""
-    ordinary = torch.logspace(-6, 2, 20_000, dtype=torch.float64)
-    ordinary[::3] *= -1
-    ordinary[::5] = 0
-    exceptions = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e-40, 1e-30, 3e38, 0.0, -1.0] * 500)
-    values = torch.cat([ordinary, exceptions.double(), ordinary[:777]])
-    return values.to(dtype).to(device)[1:]
-
-
-def _wrong_field(got: Tensor, expected: Tensor) -> str:
+def _difference(got: Tensor, expected: Tensor) -> str:
     """The first field in which two tables differ; empty if none does."""
     rows, wanted = (table.numpy().view(ROW_DTYPE)[:, 0] for table in (got, expected))
     for name in ROW_DTYPE.names or ():

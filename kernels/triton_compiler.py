@@ -39,6 +39,10 @@ class Config:
     programs: int = 8
     """Programs per multiprocessor, or in all in the interpreter; two waves even out where one ends early."""
 
+    def __post_init__(self) -> None:
+        # With fewer values than threads, several threads would hold and count the same one.
+        assert self.careful_block % self.threads == 0 == self.block % (8 * self.threads), self
+
 
 CONFIGS = {80: Config(), 90: Config(), 100: Config()}
 """By compute capability, the nearest one below counts. Chosen from machine code, see README.md: on each,

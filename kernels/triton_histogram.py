@@ -40,20 +40,17 @@ _N_BINS = tl.constexpr(N_BINS)
 _ONE_BIN = tl.constexpr(ONE_BIN)
 _BINS_PER_OCTAVE = tl.constexpr(1.2041199826559248)  # 4 * log10(2)
 
-_CLEAR = """
+_ASM_DECLARE = tl.constexpr(".shared .align 16 .b32 gradprof_histogram[128]; mov.u32 $0, 0;")
+
+_ASM_CLEAR = tl.constexpr("""
     {
-        .reg .b32 thread, address;
-        .reg .pred mine;
-        mov.u32 thread, %tid.x;
-        setp.lt.u32 mine, thread, 128;
+        .reg .b32 address;
         mov.u32 address, gradprof_histogram;
-        mad.lo.u32 address, thread, 4, address;
-        @mine st.shared.u32 [address], 0;
+        add.u32 address, address, $1;
+        st.shared.u32 [address], 0;
         mov.u32 $0, 0;
     }
-"""
-_ASM_BEGIN = tl.constexpr(".shared .align 16 .b32 gradprof_histogram[128];" + _CLEAR)
-_ASM_CLEAR = tl.constexpr(_CLEAR)
+""")
 
 _ASM_COUNT = tl.constexpr("""
     {
@@ -113,9 +110,8 @@ _ASM_LOG2 = tl.constexpr("lg2.approx.ftz.f32 $0, $1;")
 def begin_histogram():
     """An empty histogram. Once in a kernel."""
     if not INTERPRETED:
-        tl.inline_asm_elementwise(_ASM_BEGIN, "=r,r", [0], dtype=tl.int32, is_pure=False, pack=1)
-        tl.debug_barrier()
-    return tl.zeros([_N_BINS], tl.int32)
+        tl.inline_asm_elementwise(_ASM_DECLARE, "=r,r", [0], dtype=tl.int32, is_pure=False, pack=1)
+    return clear_histogram(tl.zeros([_N_BINS], tl.int32))
 
 
 @triton.jit
@@ -123,7 +119,8 @@ def clear_histogram(histogram):
     """Forget what was counted."""
     if not INTERPRETED:
         tl.debug_barrier()
-        tl.inline_asm_elementwise(_ASM_CLEAR, "=r,r", [0], dtype=tl.int32, is_pure=False, pack=1)
+        offsets = 4 * tl.arange(0, _N_BINS)
+        tl.inline_asm_elementwise(_ASM_CLEAR, "=r,r", [offsets], dtype=tl.int32, is_pure=False, pack=1)
         tl.debug_barrier()
     return tl.zeros_like(histogram)
 

@@ -32,6 +32,9 @@ TENSOR_WORDS = 5
 
 _N_DTYPES = tl.constexpr(len(DTYPES))
 _FLOAT64 = tl.constexpr(1 << FLOAT64_CODE)
+_TWO_BYTES = tl.constexpr(
+    sum(1 << code for code, dtype in enumerate(DTYPES) if dtype.primitive_bitwidth == 16)
+)
 _TENSOR_WORDS = tl.constexpr(TENSOR_WORDS)
 _N_BINS = tl.constexpr(N_BINS)
 _ROW_WORDS = tl.constexpr(ROW_WORDS)
@@ -195,6 +198,7 @@ def _reduce_and_write(
 ):
     """Chunk `index` of a tensor, and its row if this program is the last of the tensor's."""
     WIDE: tl.constexpr = (_FLOAT64 & DTYPE_SET) != 0
+    WIDTH: tl.constexpr = 8 if (_TWO_BYTES & DTYPE_SET) != 0 else 4  # of 16 bytes
     offset = index * chunk
     n = tl.minimum(numel - offset, chunk).to(tl.int32)
     scale = tl.full([], 1, tl.float32)
@@ -224,6 +228,7 @@ def _reduce_and_write(
                     BLOCK,
                     CAREFUL_BLOCK,
                     LANES,
+                    WIDTH,
                 )
     is_last = n_chunks == 1
     if n_chunks > 1:
@@ -278,6 +283,7 @@ def _collect(counter, histograms, partials, first_slot, n_slots, n_chunks, WIDE:
     """The results of all chunks of a tensor; the counter and the histogram are cleared."""
     bins = histograms.to(tl.pointer_type(tl.int64)) + tl.arange(0, _N_BINS)
     histogram = tl.load(bins, cache_modifier=".cg")
+    tl.debug_barrier()
     tl.store(bins, tl.zeros([_N_BINS], tl.int64))
     tl.store(counter.to(tl.pointer_type(tl.int64)), tl.full([], 0, tl.int64))
 

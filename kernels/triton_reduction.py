@@ -111,6 +111,7 @@ def reduce_chunk(
     BLOCK: tl.constexpr,
     CAREFUL_BLOCK: tl.constexpr,
     LANES: tl.constexpr,
+    WIDTH: tl.constexpr,
 ):
     """Everything a row says of `n` values of `DTYPE` from `address` on; `offset` is the first one's index.
 
@@ -118,6 +119,8 @@ def reduce_chunk(
         histogram: from `begin_histogram`.
         threshold: of the width in which values are compared; looked at for `ABOVE` and float64, else it is 1.
         inv_scale: float32, for `SCALED`.
+        WIDTH: neighbouring values that one thread loads. The compiler takes one number for all loads of
+            a kernel, that of its narrowest dtype; with another, threads would have to exchange values.
 
     Returns:
         The counts of zeros, NaN, inf, and values above the threshold; the bits of the float64 largest
@@ -141,7 +144,7 @@ def reduce_chunk(
         # The hint stays with the operation that computes the pointer.
         start = tl.multiple_of((address + head * ITEM).to(tl.pointer_type(_loaded_as(DTYPE))), _VECTOR)
         ok, histogram, n_above, largest, smallest, at, total, abs_total, square = _fast_pass(
-            histogram, start, body, threshold, inv_scale, DTYPE, SCALED, ABOVE, LOCATE, BLOCK, LANES
+            histogram, start, body, threshold, inv_scale, DTYPE, SCALED, ABOVE, LOCATE, BLOCK, LANES, WIDTH
         )
         at = tl.where(at == NOWHERE, at, at + head)
         if not ok:
@@ -221,9 +224,9 @@ def _fast_pass(
     LOCATE: tl.constexpr,
     BLOCK: tl.constexpr,
     LANES: tl.constexpr,
+    WIDTH: tl.constexpr,
 ):
     """`n` values, whole blocks, from a 16-byte boundary on; and whether all went well."""
-    WIDTH: tl.constexpr = _VECTOR // (DTYPE.primitive_bitwidth // 8)
     within = tl.arange(0, BLOCK)
     largest = tl.zeros([LANES], tl.float32)
     smallest = tl.full([LANES], 0xFFFFFFFF, tl.uint32)

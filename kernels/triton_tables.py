@@ -73,11 +73,16 @@ class Plan:
     def take_in_place(self, tensors: list[Tensor]) -> None:
         """These can be read where they lie, without copies; none: not all can."""
         self._layouts = _layouts(tensors)
+        self._n_empty = sum(tensor.numel() == 0 for tensor in tensors)
 
     def reads_in_place(self, tensors: list[Tensor]) -> bool:
         """Whether these lie in memory as those did which could be read there."""
         try:
-            return self._layouts == _layouts(tensors) and not any(map(Tensor.is_neg, tensors))
+            return (
+                self._layouts == _layouts(tensors)
+                and not any(map(Tensor.is_neg, tensors))
+                and list(map(Tensor.data_ptr, tensors)).count(0) == self._n_empty
+            )
         except RuntimeError:  # a sparse tensor has no strides
             return False
 
@@ -101,7 +106,7 @@ class Addresses:
         n_buffers = _BUFFERS if on_cuda else 1
         self._sent: list[int] = []
         self._on_device = torch.zeros(n, dtype=torch.int64, device=device)
-        self._buffers = torch.zeros(n_buffers, n, dtype=torch.int64, pin_memory=on_cuda)
+        self._buffers = torch.zeros(n_buffers, n, dtype=torch.int64, device="cpu", pin_memory=on_cuda)
         self._copied: list[torch.cuda.Event | None] = [None] * n_buffers
         self._next = 0
 

@@ -41,6 +41,8 @@ class MachineCode:
     instructions: float
     narrow_loads: int
     increments: float
+    exchanges: int
+    """Barriers, shuffles and stores to shared memory: threads that wait for each other."""
     spills_in_loop: int
     registers: int
     stack_bytes: int
@@ -94,6 +96,7 @@ def inspect(kernel: Any, architecture: int, dtypes: str, options: dict[str, bool
         instructions=max((len(loop) / values_per_thread for loop in loops), default=0),
         narrow_loads=max((count("LDG", loop) - count("LDG.E.128", loop) for loop in loops), default=0),
         increments=max((count("ATOMS.POPC.INC", loop) / values_per_thread for loop in loops), default=0),
+        exchanges=max((sum(count(op, loop) for op in ("BAR", "SHFL", "STS")) for loop in loops), default=0),
         spills_in_loop=max((count("LDL", loop) + count("STL", loop) for loop in loops), default=0),
         registers=int(re.findall(r"REG:(\d+)", usage)[-1]),
         stack_bytes=int(re.findall(r"STACK:(\d+)", usage)[-1]),

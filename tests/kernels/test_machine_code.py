@@ -63,6 +63,10 @@ def test_loads_of_16_bytes_and_one_increment_a_value(
             assert code["increments"] == 1, code
 
 
+def test_threads_do_not_wait_for_each_other_in_the_loop(machine_code: list[dict[str, Any]]) -> None:
+    assert not any(code["exchanges"] for code in machine_code)
+
+
 def test_nothing_is_spilled(machine_code: list[dict[str, Any]]) -> None:
     for code in machine_code:
         assert code["spills_in_loop"] == 0, code

@@ -267,7 +267,7 @@ def test_scratch_is_empty_after_a_launch(place: str) -> None:
 @AT_EACH_PLACE
 def test_more_programs_than_one_tile_of_partials(place: str) -> None:
     """The last program adds up 1024 of them at a time."""
-    config = Config(block=128, careful_block=64, threads=32, programs=1030)
+    config = Config(block=256, careful_block=64, threads=32, programs=1030)
     x = torch.zeros(config.programs * config.block)
     x[[5, 700, x.numel() - 3]] = torch.tensor([2.0, 0.25, -2.0])
     check_at(place, x, locate=True, config=config)

@@ -7,7 +7,8 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 DEMO = ["torchvision", "scikit-learn"]
-TEST = [*DEMO, "hypothesis", "pytest", "selenium"]
+CPU = ["numba>=0.60"]
+TEST = [*DEMO, *CPU, "hypothesis", "pytest", "selenium"]
 DEV = [*TEST, "mypy", "ruff"]
 
 namespace: dict[str, str] = {}
@@ -34,7 +35,7 @@ setup(
         # Triton publishes wheels for Linux only, for these processors.
         "triton>=3.6; platform_system == 'Linux' and platform_machine in 'x86_64 aarch64'",
     ],
-    extras_require={"demo": DEMO, "test": TEST, "dev": DEV},
+    extras_require={"cpu": CPU, "demo": DEMO, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["gradprof = gradprof.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -8,6 +8,7 @@ from gradprof.kernels.backends import make_reducer
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.kernels.torch_backend import empty_table
 
+from .progress import note_if_slow
 from .stats import TensorStats
 
 
@@ -21,8 +22,8 @@ def measure(
             any shape, any strides.
         threshold: `n_above` counts finite magnitudes >= threshold, compared as exact real numbers.
         locate: also find `argmax`, the smallest flat index at which `abs_max` stands.
-        backend: "triton" (fused kernels on a CUDA device), "torch" (any device), or "auto": Triton for
-            tensors on a CUDA device where it can, else torch.
+        backend: "triton" (fused kernels on a CUDA device), "numba" (compiled loops on the CPU, where numba is
+            installed), "torch" (any device), or "auto": the fastest that runs.
 
     Sums accumulate in float64: `l1` and `l2` are within 1e-6 (1e-12 for float64 input) of an exact
     computation over the whole finite range, `mean` within 1e-6 of `abs_mean`. NaN and inf are counted
@@ -37,7 +38,8 @@ def measure(
             f"measure() got a {type(tensor).__name__}: expected a torch.Tensor; "
             "convert it with torch.as_tensor()"
         )
-    reducer = make_reducer(backend, tensor.device, threshold=threshold, locate=locate)
+    with note_if_slow(f"gradprof is compiling its reductions for {tensor.device} ..."):
+        reducer = make_reducer(backend, tensor.device, threshold=threshold, locate=locate)
     rows = empty_table(1, tensor.device)
     with torch.no_grad():
         reducer.reduce_into(rows, 0, tensor)

@@ -68,8 +68,9 @@ def watch(
         include, exclude: shell-style patterns on site labels (`param/*`) or names (`layer4.*.weight`).
         every: observe every n-th step, or the steps for which a function of the step's number is true.
         threshold: count magnitudes >= threshold.
-        backend: "triton" (fused kernels, one launch for all parameters), "torch" (any device, slower), or
-            "auto": Triton on CUDA devices where it can, else torch.
+        backend: "triton" (fused kernels on a CUDA device, one launch for all parameters), "numba" (compiled
+            loops on the CPU, where numba is installed), "torch" (any device, slower), or "auto": the
+            fastest that runs.
         grad_scaler: gradients are recorded unscaled, and skipped steps are steps too.
         locate: record the flat index at which the largest magnitude stands.
         strict: raise what goes wrong inside instead of warning once and dropping that site.

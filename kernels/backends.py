@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Collection
 from functools import lru_cache
+from importlib.util import find_spec
 from numbers import Real
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from .torch_backend import TorchReducer
 
-BACKENDS = ("auto", "triton", "torch")
+BACKENDS = ("auto", "triton", "numba", "torch")
 
 _OLDEST_CAPABILITY = (8, 0)
 
@@ -58,20 +59,23 @@ def make_reducer(
     if not (isinstance(threshold, Real) and threshold >= 0):
         raise ValueError(f"threshold is {threshold!r}: expected a magnitude, a number >= 0")
     threshold = _float_at_or_above(threshold)
-    if backend == "triton" or (backend == "auto" and device.type == "cuda"):
-        missing = _missing_for_triton(device)
-        if not missing:
-            try:
-                return _triton_reducer(device, threshold, locate, dtypes, scaled)
-            except Exception as error:  # whatever a compiler or a driver of another version may meet
-                if backend == "triton":
-                    raise
-                missing = f"{type(error).__name__}: {error}"
-        if backend == "triton":
-            raise ValueError(
-                f"backend 'triton' cannot reduce on {device}: {missing}. Use backend='auto' or 'torch'"
-            )
-        _say_once(f"gradprof reduces on {device} with torch, many times slower than with Triton: {missing}")
+    wanted = _preferred(device) if backend == "auto" else backend
+    if wanted == "torch":
+        return TorchReducer(threshold=threshold, locate=locate)
+    missing = _missing_for_triton(device) if wanted == "triton" else _missing_for_numba(device)
+    if not missing:
+        make = _triton_reducer if wanted == "triton" else _numba_reducer
+        try:
+            return make(device, threshold, locate, dtypes, scaled)
+        except Exception as error:  # whatever a compiler or a driver of another version may meet
+            if backend != "auto":
+                raise
+            missing = f"{type(error).__name__}: {error}"
+    if backend != "auto":
+        raise ValueError(
+            f"backend {backend!r} cannot reduce on {device}: {missing}. Use backend='auto' or 'torch'"
+        )
+    _say_once(f"gradprof reduces on {device} with torch, many times slower than with {wanted}: {missing}")
     return TorchReducer(threshold=threshold, locate=locate)
 
 
@@ -82,6 +86,38 @@ def _float_at_or_above(number: Real) -> float:
     except OverflowError:
         return math.inf
     return nearest if nearest >= number else math.nextafter(nearest, math.inf)
+
+
+def _preferred(device: torch.device) -> str:
+    """What is tried first; numba is optional, so that it is missing is nothing to speak of."""
+    if device.type == "cuda":
+        return "triton"
+    return "numba" if device.type == "cpu" and find_spec("numba") is not None else "torch"
+
+
+def _numba_reducer(
+    device: torch.device,
+    threshold: float,
+    locate: bool,
+    dtypes: Collection[torch.dtype] | None,
+    scaled: bool,
+) -> Reducer:
+    from .numba_backend import NumbaReducer
+
+    reducer = NumbaReducer(threshold=threshold, locate=locate)
+    reducer.prepare(dtypes or (), scaled)
+    return reducer
+
+
+def _missing_for_numba(device: torch.device) -> str:
+    """What stands in the way of numba on a device; empty if nothing does."""
+    if device.type != "cpu":
+        return "its loops read tensors on the CPU only"
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        return f"numba cannot be imported ({error}); pip install 'gradprof[cpu]'"
+    return ""
 
 
 def _triton_reducer(

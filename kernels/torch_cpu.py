@@ -47,7 +47,7 @@ class CpuReducer:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
-        self._threshold_bits = _bits_at_or_above(threshold)
+        self._threshold_bits = bits_at_or_above(threshold)
         self._bits = torch.empty(0, dtype=torch.int32, device="cpu")
         self._wrapped = torch.empty(0, dtype=torch.int32, device="cpu")
         self._row_sums = torch.empty((3, 0), dtype=torch.float32, device="cpu")
@@ -202,7 +202,7 @@ def _split_off_non_finite(row: np.void, chunk: Tensor, bits: Tensor) -> tuple[Te
     return chunk, bits
 
 
-def _bits_at_or_above(threshold: float) -> int:
+def bits_at_or_above(threshold: float) -> int:
     """The bits of the smallest float32 >= threshold; those of inf if there is none that is finite."""
     with np.errstate(over="ignore"):
         nearest = np.float32(threshold)

@@ -6,6 +6,7 @@ fractions, hence exact over the whole range of float64; a bin follows from compa
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -224,9 +225,12 @@ def assert_stats(
     assert compared == {field.name for field in fields(stats)}, "a field that no test compares"
 
 
+CPU_BACKENDS = ("torch", "numba")
+
+
 def check(tensor: torch.Tensor, threshold: float = 1.0) -> None:
-    """`measure` against the reference, in both lanes: located and not."""
+    """`measure` against the reference, with each backend of the CPU, located and not."""
     expected = expect(tensor, threshold)
-    for locate in (False, True):
-        stats = gradprof.measure(tensor, threshold=threshold, locate=locate)
+    for backend, locate in itertools.product(CPU_BACKENDS, (False, True)):
+        stats = gradprof.measure(tensor, threshold=threshold, locate=locate, backend=backend)
         assert_stats(stats, expected, wide=is_wide(tensor.dtype), located=locate)

@@ -16,6 +16,7 @@ import torch
 import gradprof
 from gradprof.kernels import backends
 from gradprof.kernels.backends import BACKENDS, Reducer, make_reducer
+from gradprof.kernels.numba_backend import NumbaReducer
 from gradprof.kernels.torch_backend import TorchReducer
 from gradprof.kernels.triton_backend import TritonReducer
 
@@ -33,9 +34,26 @@ def fresh_warnings() -> None:
     backends._say_once.cache_clear()
 
 
-def test_a_cpu_is_reduced_by_torch() -> None:
+def test_a_cpu_is_reduced_by_numba_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(reducer("torch", CPU), TorchReducer)
+    assert isinstance(reducer("numba", CPU), NumbaReducer)
+    assert isinstance(reducer("auto", CPU), NumbaReducer)
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
     assert isinstance(reducer("auto", CPU), TorchReducer)
+
+
+def test_numba_reads_tensors_on_a_cpu_only() -> None:
+    with pytest.raises(ValueError, match=r"'numba' cannot reduce on cuda:0: .* CPU only"):
+        reducer("numba", CUDA)
+
+
+def test_a_broken_numba_is_spoken_of(monkeypatch: pytest.MonkeyPatch, fresh_warnings: None) -> None:
+    def broken(*args: object) -> NoReturn:
+        raise RuntimeError("cannot cache function")
+
+    monkeypatch.setattr(backends, "_numba_reducer", broken)
+    with pytest.warns(RuntimeWarning, match="on cpu with torch.*than with numba: RuntimeError: cannot cache"):
+        assert isinstance(reducer("auto", CPU), TorchReducer)
 
 
 @interpreted
@@ -96,7 +114,7 @@ def test_what_a_compiler_raises(monkeypatch: pytest.MonkeyPatch, fresh_warnings:
 
 @pytest.mark.parametrize("backend", ["cuda", "Triton", "", None])
 def test_unknown_backends(backend: str) -> None:
-    with pytest.raises(ValueError, match=r"unknown backend .*expected one of auto, triton, torch"):
+    with pytest.raises(ValueError, match=r"unknown backend .*expected one of auto, triton, numba, torch"):
         gradprof.measure(torch.ones(3), backend=backend)
 
 
@@ -136,6 +154,25 @@ assert not any(name.startswith("gradprof.kernels.triton") for name in sys.module
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+
+WITHOUT_NUMBA = """
+import sys, torch
+sys.modules["numba"] = None
+import gradprof
+try:
+    gradprof.measure(torch.ones(3), backend="numba")
+except ValueError as error:
+    assert "numba cannot be imported" in str(error) and "gradprof[cpu]" in str(error), error
+else:
+    raise AssertionError("measured without numba")
+assert gradprof.measure(torch.ones(3), backend="torch").l2 > 1.7
+"""
+
+
+def test_without_numba_torch_does_the_work() -> None:
+    done = run(WITHOUT_NUMBA)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_triton_everything_else_works() -> None:

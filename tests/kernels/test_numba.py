@@ -1,0 +1,135 @@
+"""The compiled loops of the CPU against the specification, bit for bit but for the sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import assert_stats, expect, is_wide
+from tables import as_rows, assert_same_bits, assert_same_but_sums, row_of
+from values import ALL_TENSORS, INF
+
+from gradprof.kernels.numba_backend import NumbaReducer
+from gradprof.kernels.numba_loops import BLOCK
+from gradprof.kernels.row import SUMS
+from gradprof.kernels.torch_backend import TorchReducer, empty_table
+from gradprof.stats import TensorStats
+
+
+def numba_row(*tensors: torch.Tensor, threshold: float = 1.0, locate: bool = False) -> np.ndarray:
+    """The row of `tensors` merged one after the other, a structured array `[1]`."""
+    table = empty_table(3, "cpu")
+    reducer = NumbaReducer(threshold=threshold, locate=locate)
+    for tensor in tensors:
+        reducer.reduce_into(table, 1, tensor)
+    rows = as_rows(table)
+    for other in (0, 2):
+        assert_same_bits(rows[other : other + 1], as_rows(empty_table(1, "cpu")))
+    return rows[1:2]
+
+
+def check_loops(tensor: torch.Tensor, threshold: float = 1.0, locate: bool = False) -> None:
+    row = numba_row(tensor, threshold=threshold, locate=locate)
+    specified = row_of(tensor, threshold=threshold, locate=True)
+    assert_same_but_sums(row, specified)
+    assert row["argmax"] == (specified["argmax"] if locate else -1)
+    stats = TensorStats.from_row(row[0])
+    assert_stats(stats, expect(tensor, threshold), wide=is_wide(tensor.dtype), located=locate)
+
+
+@pytest.mark.parametrize("threshold", [0, 0.3, 1.0, INF])
+@pytest.mark.parametrize("tensor", ALL_TENSORS.values(), ids=ALL_TENSORS.keys())
+def test_awkward_tensors(tensor: torch.Tensor, threshold: float) -> None:
+    for locate in (False, True):
+        check_loops(tensor, threshold, locate)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 255, 256, 257, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 9])
+def test_sizes_around_every_boundary(n: int, dtype: torch.dtype) -> None:
+    for first in (0, 1):
+        check_loops(torch.linspace(-3, 5, n + 8).to(dtype)[first : first + n], locate=first == 1)
+
+
+@pytest.mark.parametrize("low_half", [0, 0x8000, 0xFFFF])
+def test_every_prefix_of_both_signs(low_half: int) -> None:
+    bits = (np.arange(1 << 16, dtype=np.uint32) << 16) + np.uint32(low_half)
+    check_loops(torch.from_numpy(bits.view(np.float32)))
+    finite = bits[np.isfinite(bits.view(np.float32))]
+    check_loops(torch.from_numpy(finite.view(np.float32)))
+    check_loops(torch.from_numpy(bits.view(np.float32)).bfloat16())
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-30, 1e-19, 1e-12, 1e15, 1e19, 1e38])
+def test_sums_over_the_whole_range(scale: float) -> None:
+    check_loops(torch.linspace(-1, 3, 2 * BLOCK + 5) * scale)
+
+
+def test_denormals_in_a_process_that_flushes_them(flush_denormals) -> None:
+    tensor = torch.tensor([1e-45, -1e-40, 0.0, 1e-39]).repeat(3000)
+    expected = row_of(tensor)
+    with flush_denormals():
+        row = numba_row(tensor)
+    assert_same_but_sums(row, expected)
+    for name in SUMS:
+        np.testing.assert_allclose(row[name], expected[name], rtol=1e-6)
+
+
+def test_merging_is_the_specified_merging() -> None:
+    for locate in (False, True):
+        merged = numba_row(*ALL_TENSORS.values(), locate=locate)
+        specified = row_of(*ALL_TENSORS.values(), locate=locate)
+        assert_same_but_sums(merged, specified)
+        assert merged["argmax"] == specified["argmax"]
+
+
+def test_many_tensors_in_one_call() -> None:
+    """Also those that are left to torch; every other row is untouched, and what a row held is forgotten."""
+    tensors = list(ALL_TENSORS.values())
+    tensors += [
+        torch.ones(3, 4).t(),
+        torch.ones(6, 6)[:, ::2],
+        torch.ones(5).to_sparse(),
+        torch.ones(2).half(),
+    ]
+    garbage = torch.full((2 * len(tensors), 144), 0x7FF8_0000_0000_0001, dtype=torch.int64)
+    indices = [2 * i for i in reversed(range(len(tensors)))]
+    got, specified = garbage.clone(), garbage.clone()
+    for _ in range(2):
+        NumbaReducer().replace_many(got, indices, tensors)
+    TorchReducer().replace_many(specified, indices, tensors)
+    assert_same_but_sums(as_rows(got)[indices], as_rows(specified)[indices])
+    assert torch.equal(got[1::2], garbage[1::2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("factor", [2.0**-16, 1 / 3, 1e-30, 1e30, INF])
+def test_inverse_scale(dtype: torch.dtype, factor: float) -> None:
+    x = torch.linspace(-3, 50000, 2 * BLOCK + 3).to(dtype)
+    got, specified = empty_table(1, "cpu"), empty_table(1, "cpu")
+    NumbaReducer().reduce_into(got, 0, x, torch.tensor(factor))
+    TorchReducer().reduce_into(specified, 0, x, torch.tensor(factor))
+    assert_same_but_sums(as_rows(got), as_rows(specified))
+
+
+def test_the_same_bits_again_and_again() -> None:
+    x = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+    for _ in range(20):
+        assert_same_bits(numba_row(x), numba_row(x))
+
+
+searched = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+
+
+@searched
+@given(st.data())
+def test_any_bits(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([torch.float32, torch.bfloat16]))
+    n_bytes = dtype.itemsize * data.draw(st.integers(1, 24))
+    drawn = data.draw(st.binary(min_size=n_bytes, max_size=n_bytes))
+    values = np.frombuffer(drawn, dtype=f"i{dtype.itemsize}")
+    n = data.draw(st.sampled_from([1, 8, 255, 256, 300, BLOCK, BLOCK + 300]))
+    tensor = torch.from_numpy(np.resize(values, n)).view(dtype)
+    check_loops(tensor, data.draw(st.one_of(st.just(1.0), st.floats(0, INF))), data.draw(st.booleans()))

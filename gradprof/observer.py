@@ -107,11 +107,15 @@ class Observer:
     def hand_over(self, slot: Slot) -> dict[str, list[int]]:
         """Start copying the step's rows into `slot` and clear them; the shapes of sites first seen."""
         slot.fill(self._tables)
+        self.forget_step()
+        shapes, self._new_shapes = self._new_shapes, {}
+        return shapes
+
+    def forget_step(self) -> None:
+        """Clear the rows for the next step."""
         for table in self._tables.values():
             table.clear()
         self._touched.clear()  # what a backward pass that raised may have left
-        shapes, self._new_shapes = self._new_shapes, {}
-        return shapes
 
     def close(self) -> None:
         """Take no more gradients: graphs of forward passes in flight still hold their hooks."""

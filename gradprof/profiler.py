@@ -149,6 +149,7 @@ class Profiler:
         self._open = False
         self._scalars: dict[str, float | HostScalar] = {}
         self._finished: FinishedStep | None = None
+        self._loss_reported = False
         self._last: tuple[int, Slot] | None = None
         self._ended_by_optimizer = optimizer is not None
         self._any_end = False
@@ -306,9 +307,14 @@ class Profiler:
         finished = FinishedStep(self._step, time.time(), None, scalars=self._scalars)
         observer = self._observer
         if observer.observing:
-            finished.slot, finished.wait = self._ring.acquire(self._writer.alive)
-            finished.shapes = observer.hand_over(finished.slot)
-            self._last = (self._step, finished.slot)
+            slot, finished.wait = self._ring.acquire(self._writer.alive)
+            try:
+                finished.shapes = observer.hand_over(slot)
+                finished.slot = slot
+                self._last = (self._step, slot)
+            except Exception as error:  # such as no host memory left to pin: the optimizer's step goes on
+                slot.free.set()
+                self._report_lost_step(error)
         self._finished, self._scalars = finished, {}
         self._open = observer.had_backward = False
         self._step += 1
@@ -322,6 +328,18 @@ class Profiler:
         if self._finished is not None:
             self._writer.submit(self._finished)
             self._finished = None
+
+    def _report_lost_step(self, error: Exception) -> None:
+        """The rows of this step could not start on their way to the host."""
+        self._observer.forget_step()
+        if self._strict:
+            raise error
+        if not self._loss_reported:
+            self._loss_reported = True
+            warn(
+                f"gradprof could not record step {self._step}: {type(error).__name__}: {error}. "
+                "Training goes on; strict=True raises instead"
+            )
 
     def _report_writer_error(self) -> None:
         error = self._writer.error

@@ -222,3 +222,34 @@ def test_a_reduction_that_fails_for_one_parameter_drops_that_one(
             model(torch.randn(2, 5)).sum().backward()
         prof.step()
         assert set(prof.sites) - set(prof.last) == {"param/2.bias"}
+
+
+def test_a_step_that_cannot_be_copied_is_lost_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradprof.table import Slot
+
+    fill = Slot.fill
+    failures = iter([None, RuntimeError("no memory to pin"), RuntimeError("no memory to pin"), None, None])
+
+    def fail_twice(self: Slot, tables: Any) -> None:
+        if failure := next(failures):
+            raise failure
+        fill(self, tables)
+
+    monkeypatch.setattr(Slot, "fill", fail_twice)
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with (
+        pytest.warns(RuntimeWarning, match="could not record step 1: RuntimeError: no memory to pin") as said,
+        gradprof.watch(model, tmp_path, optimizer=optimizer) as prof,
+    ):
+        for step in range(5):
+            optimizer.zero_grad()
+            model(torch.randn(4, next(model.parameters()).shape[1])).sum().backward()
+            optimizer.step()
+            assert prof.last.step == {0: 0, 1: 0, 2: 0, 3: 3, 4: 4}[step]
+    assert len(said) == 1
+    run = gradprof.load(tmp_path)
+    recorded = ~np.isnan(run.table("abs_max")).all(axis=1)
+    assert [step for step, there in zip(run.steps, recorded, strict=True) if there] == [0, 3, 4]

@@ -174,7 +174,8 @@ def test_watch_that_changes_the_model_has_no_speed() -> None:
         return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
 
     result = measure_step(Session(), TINY, 1, watch)
-    assert [check.failure != "" for check in result.checks] == [True, False, False] * 2
+    failed = [check.what.partition(":")[2] for check in result.checks if not check.passed]
+    assert failed == [" twins are bit-identical after 7 steps"] * 3
     assert re.search(r"tensors differ, the first is features.0.weight", result.checks[0].failure)
     assert result.figures == []
 
@@ -193,8 +194,8 @@ def test_watch_that_records_something_else_has_no_speed() -> None:
 
     result = measure_step(Session(), TINY, 2, watch)
     assert result.checks[0].passed
-    assert result.checks[1].failure == "it holds 2"
-    assert "recorded is" in result.checks[2].failure, "step 3 of 5 is taken for the last"
+    assert result.checks[1].failure == "it holds 3"
+    assert "recorded is" in result.checks[2].failure, "step 6 of 0 to 7 is taken for the last"
     assert result.figures == []
 
 
@@ -231,15 +232,11 @@ def test_step_leaves_nothing_behind() -> None:
     assert result.correct, result.checks
     assert [(figure.name, len(figure.values)) for figure in result.figures] == [
         ("parameters and outputs", 2),
-        ("  bare step", 2),
-        ("  watched step", 2),
         ("parameters only", 2),
-        ("  bare step", 2),
-        ("  watched step", 2),
+        ("outputs only", 2),
+        ("bare step", 2),
     ]
-    for ratio, bare, watched in (result.figures[:3], result.figures[3:]):
-        assert ratio.values == pytest.approx(np.divide(watched.values, bare.values))
-    assert result.figures[0].bound == Bound("at most", 1.3)
+    assert [figure.bound for figure in result.figures] == [Bound("at most", 1.3), None, None, None]
     assert torch.equal(torch.get_rng_state(), random)
     assert torch.backends.cudnn.deterministic == cudnn
 
@@ -382,7 +379,7 @@ def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
 
     def watch(model: torch.nn.Module, *args: object, **options: object) -> gradprof.Profiler:
         def interrupt(*_: object) -> None:
-            if next(steps) == 5:
+            if next(steps) == 14:  # in the second of the rounds that count; three twins, three to warm up
                 signal.raise_signal(signal.SIGINT)
 
         model.register_forward_pre_hook(interrupt)
@@ -392,7 +389,7 @@ def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
         result = measure_step(session, TINY, 100, watch)
     assert result.interrupted
     assert result.correct, result.checks
-    assert [len(figure.values) for figure in result.figures] == [2, 2, 2]
+    assert [len(figure.values) for figure in result.figures] == [2] * 4
 
 
 def test_ctrl_c_before_the_first_round_gives_no_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
     from .results import Result
     from .session import Session
     from .sizes import Sizes
+    from .trainings import Setup
 
 _DESCRIPTION = """\
 What gradprof costs on this machine, each figure beside the bound it is held to:
 
-  step     a training step watched / bare, every iteration recorded
+  step     a training step watched / bare, every iteration recorded; split by part,
+           and beside what else people use
   kernels  GB/s of the reductions beside the speed of reading, for one tensor and
            for a model's parameters; launch cost; gradprof.measure against numpy
   writer   writing one step against torch's SummaryWriter, in CPU time
@@ -28,8 +31,12 @@ after the round in progress and prints what was measured."""
 _BENCHMARKS = ("step", "kernels", "writer")
 _PAIRS = {"step": 40, "kernels": 20, "writer": 6}
 _QUICK_PAIRS = 2
-_BACKENDS = ("auto", "triton", "torch")
+_BACKENDS = ("auto", "triton", "numba", "torch")
 _DTYPES = ("float32", "bfloat16")
+_ALTERNATIVES = ("hook", "add_histogram", "foreach_norm", "wandb", "torchinstruments")
+_PER_LAYER_STEPS = 10
+_STEP_SECONDS = 80.0
+"""The step benchmark's rounds end then, unless their number was given."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,11 +57,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         + ", ".join(f"{n} {k}" for k, n in _PAIRS.items())
         + "; fewer of what takes seconds)",
     )
+    parser.add_argument(
+        "--logdir",
+        metavar="DIR",
+        help="also a run there, such as runs/bench, to see the rounds in TensorBoard",
+    )
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    step = parser.add_argument_group("of the step benchmark")
-    step.add_argument("--model", default="resnet18", help="of torchvision (default: resnet18)")
-    step.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="default: 32")
-    step.add_argument("--image-size", type=_positive, default=64, metavar="N", help="default: 64")
+    _add_step(parser.add_argument_group("of the step benchmark"))
     kernels = parser.add_argument_group("of the kernels benchmark")
     kernels.add_argument("--backend", choices=_BACKENDS, default="auto", help="what reduces (default: auto)")
     kernels.add_argument("--dtype", choices=_DTYPES, help="one of them alone (default: both)")
@@ -68,27 +77,76 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run_command=run)
 
 
+def _add_step(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model",
+        default="resnet18",
+        help="gpt2, llama, or one of torchvision's, such as resnet50 or vit_b_16 (default: resnet18)",
+    )
+    group.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="default: 32 images, or 4 sequences of tokens"
+    )
+    group.add_argument("--image-size", type=_positive, default=64, metavar="N", help="default: 64")
+    group.add_argument(
+        "--tokens", type=_positive, default=64, metavar="N", help="of a sequence (default: 64)"
+    )
+    group.add_argument(
+        "--scale",
+        type=_scale,
+        metavar="S",
+        help="a decoder's layers, heads and vocabulary, as a part of the published ones "
+        "(default: gpt2 1, llama 1/4; 1/4 and 1/16 on a CPU)",
+    )
+    group.add_argument(
+        "--target",
+        metavar="MODULE:FUNCTION",
+        help="your own training instead: the function returns (model, data, loss), where data gives "
+        "batches and loss(model, batch) is a tensor of one element",
+    )
+    group.add_argument(
+        "--against",
+        nargs="?",
+        const=_ALTERNATIVES,
+        default=(),
+        type=_alternatives,
+        metavar="A,B",
+        help=f"these in the same pairs, or all: {', '.join(_ALTERNATIVES)}",
+    )
+    group.add_argument("--per-layer", action="store_true", help="also what each site costs alone")
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure and print.
 
     Returns:
         0; 1 if a result was wrong, 2 for wrong arguments, said on stderr, 130 after Ctrl-C.
     """
+    from .event_file import EventFile
     from .machine import describe_machine
     from .output import Output
     from .session import Session
+    from .target import TargetError
 
     names = _chosen(args.benchmark)
+    refused = (ValueError, ImportError, OSError)
     try:
         device = _device(args.device)
-        if "step" in names:
-            _check_step(args, device)
         if "kernels" in names:
             _check_backend(args.backend, device)
-    except (ValueError, ImportError) as error:
-        print(f"gradprof bench: error: {error}", file=sys.stderr)
-        return 2
-    output = Output(describe_machine(device), quick=args.quick, as_json=args.json)
+    except refused as error:
+        return _refuse(error)
+    # What else a target raises is of the caller's own code, and needs its traceback.
+    expected = refused if args.target is None else (TargetError,)
+    try:
+        if "step" in names:
+            _check_step(args, device)
+    except expected as error:
+        return _refuse(error)
+    try:
+        event_file = None if args.logdir is None else EventFile(Path(args.logdir))
+    except OSError as error:
+        return _refuse(error)
+    output = Output(describe_machine(device), quick=args.quick, as_json=args.json, event_file=event_file)
     interrupted = False
     try:
         with Session() as session:
@@ -104,10 +162,21 @@ def run(args: argparse.Namespace) -> int:
     return 0 if output.correct else 1
 
 
-def _check_step(args: argparse.Namespace, device: torch.device) -> None:
-    from .step import Setup, check_setup
+def _refuse(error: Exception) -> int:
+    print(f"gradprof bench: error: {error}", file=sys.stderr)
+    return 2
 
-    check_setup(Setup(args.model, args.batch_size, args.image_size, device))
+
+def _check_step(args: argparse.Namespace, device: torch.device) -> None:
+    from .step import check_setup
+
+    check_setup(_setup(args, device))
+
+
+def _setup(args: argparse.Namespace, device: torch.device) -> Setup:
+    from .trainings import Setup
+
+    return Setup(args.model, args.batch_size, args.image_size, device, args.tokens, args.scale, args.target)
 
 
 def _check_backend(backend: str, device: torch.device) -> None:
@@ -120,9 +189,14 @@ def _measure(name: str, session: Session, args: argparse.Namespace, device: torc
     quick = args.quick
     pairs = args.pairs or (_QUICK_PAIRS if quick else _PAIRS[name])
     if name == "step":
-        from .step import Setup, measure_step
+        from .step import Scope, measure_step
 
-        return measure_step(session, Setup(args.model, args.batch_size, args.image_size, device), pairs)
+        scope = Scope(
+            against=args.against,
+            seconds=_STEP_SECONDS if args.pairs is None else None,
+            per_layer=min(pairs, _PER_LAYER_STEPS) if args.per_layer else 0,
+        )
+        return measure_step(session, _setup(args, device), pairs, scope=scope)
     if name == "kernels":
         from .kernels import measure_kernels
 
@@ -182,6 +256,28 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _scale(text: str) -> float:
+    """0.25, or 1/4."""
+    above, _, below = text.partition("/")
+    try:
+        value = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0 and at most 1, such as 1/4")
+    return value
+
+
+def _alternatives(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in _ALTERNATIVES]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"there is no {unknown[0]!r}: expected some of {','.join(_ALTERNATIVES)}, or nothing for all"
+        )
+    return names
 
 
 def _numel(text: str) -> int:

@@ -11,7 +11,6 @@ import torch
 
 from gradprof.kernels import backends
 from gradprof.kernels.backends import Reducer
-from gradprof.kernels.torch_backend import TorchReducer
 from gradprof.measurement import measure
 from gradprof.stats import TensorStats
 
@@ -66,7 +65,7 @@ def measure_kernels(
                 torch.cuda.empty_cache()
             if session.stopped or not found.correct:
                 break
-    chosen = "torch" if isinstance(reducer, TorchReducer) else "triton"
+    chosen = type(reducer).__name__.removesuffix("Reducer").lower()
     return Result(
         name="kernels",
         setup=f"{' and '.join(sizes.dtypes)} on {device}, {chosen} backend; randn * 1e-3 unless said "

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from .event_file import EventFile
 from .machine import Machine
 from .results import Result
 from .table import new_console, print_machine, print_result
@@ -15,10 +16,13 @@ from .table import new_console, print_machine, print_result
 class Output:
     """Collects the results of one run of the command and prints them to stdout."""
 
-    def __init__(self, machine: Machine, *, quick: bool, as_json: bool) -> None:
+    def __init__(
+        self, machine: Machine, *, quick: bool, as_json: bool, event_file: EventFile | None = None
+    ) -> None:
         self._machine = machine
         self._quick = quick
         self._as_json = as_json
+        self._event_file = event_file
         self._started = time.time()
         self._results: list[Result] = []
         self._console = new_console()
@@ -32,6 +36,8 @@ class Output:
 
     def add(self, result: Result) -> None:
         self._results.append(result)
+        if self._event_file is not None:
+            self._event_file.add(result)
         if not self._as_json:
             print_result(result, self._console)
 
@@ -40,6 +46,9 @@ class Output:
             json.dump(self._document(interrupted), sys.stdout, indent=1, allow_nan=False)
             sys.stdout.write("\n")
             return
+        if self._event_file is not None:
+            where = str(self._event_file.path.parent)
+            self._console.print(f"\nTensorBoard shows the rounds: {where}", markup=False, soft_wrap=True)
         if interrupted:
             self._console.print("\nInterrupted: this is what was measured until then.")
         if self._quick:

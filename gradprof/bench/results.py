@@ -68,6 +68,8 @@ class Grid:
     row_title: str
     columns: Sequence[str]
     rows: dict[str, list[Figure | None]]
+    n_shown: int | None = None
+    """Rows printed for people, from the first; None: all."""
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -1,54 +1,64 @@
-"""What watching costs a training step: twins of one model, one bare and one watched, step in turn.
+"""What watching costs a training step: twins of one training, one bare and the others watched, step in turn.
 
 The profiler hands a step to its writer thread at the first sign of the next one, so the writer's work
-for a watched step runs beside the next watched step, and is counted there, not in the bare step between.
+for a watched step runs beside the next step of the same twin, and is counted there, not in a bare one.
 """
 
 from __future__ import annotations
 
+import gc
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from gradprof.profiler import watch
+from gradprof.run import load
 
-from gradprof.profiler import Profiler, watch
-from gradprof.run import Run, load
-
-from .pairs import alternate, ratios
-from .results import Bound, Check, Figure, Result
+from .alternatives import ALTERNATIVES
+from .clock import within
+from .contenders import Contender, Gradprof, Watch
+from .device_counts import count_device
+from .pairs import alternate
+from .per_layer import measure_layers
+from .results import Check, Figure, Findings, Grid, Result
 from .session import Session
+from .step_results import (
+    BARE,
+    OBSERVED,
+    PER_STEP_NOTES,
+    Measured,
+    device_grid,
+    per_step_grid,
+    ratio_figures,
+    split_grid,
+)
+from .target import TargetError
+from .trainings import Setup, Training, maker
+from .twin import Twin, check_record, check_twins, deterministic_cudnn, own_random_numbers
 
-BOUND = Bound("at most", 1.30)
 BOUND_SETUP = "resnet18, batch 32 of 3x64x64, on a CPU, parameters and outputs at every iteration"
 
-_N_CLASSES = 10
-_N_BATCHES = 4
 _N_WARM_UP = 3
-_TOLERANCE = 1e-6
-_OBSERVE = {"parameters and outputs": ("param", "output"), "parameters only": ("param",)}
+_N_FOR_MEMORY = 3
+_N_COUNTED = 3
+_AT_LEAST = 6
+"""Rounds, however long they take: fewer give no interval."""
 
-Watch = Callable[..., Profiler]
+Make = Callable[[], Training]
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What is trained."""
+class Scope:
+    """What is measured besides gradprof's own three ways of watching."""
 
-    model: str
-    batch_size: int
-    image_size: int
-    device: torch.device
-
-    def __str__(self) -> str:
-        images = f"batch {self.batch_size} of 3x{self.image_size}x{self.image_size}"
-        return f"{self.model}, {images}, SGD with momentum, on {self.device}"
+    against: tuple[str, ...] = ()
+    """Names in `ALTERNATIVES`."""
+    seconds: float | None = None
+    """The rounds end after about as long; None: all of them are done."""
+    per_layer: int = 0
+    """Steps in which each site is timed alone."""
 
 
 def check_setup(setup: Setup) -> None:
@@ -56,179 +66,191 @@ def check_setup(setup: Setup) -> None:
 
     Raises:
         ImportError: torchvision is not installed.
-        ValueError: it has no such model, or the model cannot be trained like this.
+        ValueError: there is no such model or target, or it cannot be trained like this. What the target
+            itself raises comes through as it is.
     """
-    make_model = _maker(setup.model)
-    with _own_random_numbers(setup.device):
+    make = maker(setup)
+    with own_random_numbers(setup.device):
+        if setup.target is not None:
+            _train_once(make, setup)
+            return
         try:
-            _Twin(make_model, setup).step()
+            _train_once(make, setup)
         except (ValueError, RuntimeError) as error:  # images too small, a batch of one, memory
             raise ValueError(f"cannot train {setup}: {error}") from error
 
 
-def measure_step(session: Session, setup: Setup, pairs: int, watch: Watch = watch) -> Result:
-    """Step time watched / bare, every iteration recorded into a run that is removed afterwards.
+def measure_step(
+    session: Session, setup: Setup, pairs: int, watch: Watch = watch, scope: Scope | None = None
+) -> Result:
+    """Step time watched / bare, every iteration recorded into runs that are removed afterwards.
 
     Args:
+        pairs: rounds, in each of which every contender trains one step.
         watch: what watches, `gradprof.watch`.
 
     Raises: as `check_setup`, which says more of what is wrong.
     """
-    make_model = _maker(setup.model)
-    checks: list[Check] = []
-    figures: list[Figure] = []
-    with _own_random_numbers(setup.device), _deterministic_cudnn():
-        for what, observe in _OBSERVE.items():
-            if session.stopped:
-                break
-            costs, found = _compare(session, make_model, setup, pairs, what, observe, watch)
-            checks += [Check(f"{what}: {check.what}", check.failure) for check in found]
-            bound = BOUND if "output" in observe else None
-            figures.append(Figure(what, "ratio", ratios(costs["watched"], of=costs["bare"]), bound))
-            figures += [Figure(f"  {name} step", "ms", [1e3 * s for s in costs[name]]) for name in costs]
+    scope = scope or Scope()
+    make = maker(setup)
+    found = Findings()
+    with own_random_numbers(setup.device), deterministic_cudnn():
+        if not session.stopped:
+            found = _compare(session, make, setup, pairs, watch, scope)
+        if found.correct and scope.per_layer and not session.stopped:
+            found.add(measure_layers(session, make, setup.device, scope.per_layer))
     return Result(
         name="step",
         setup=f"{setup}; step time watched / bare, in pairs",
         bound_setup=BOUND_SETUP,
         options={
-            "model": setup.model,
-            "batch_size": setup.batch_size,
-            "image_size": setup.image_size,
-            "device": str(setup.device),
+            **setup.options(),
             "pairs": pairs,
+            "against": list(scope.against),
+            "per_layer": scope.per_layer,
         },
-        checks=checks,
-        figures=figures,
+        checks=found.checks,
+        figures=found.figures,
+        grids=found.grids,
         interrupted=session.stopped,
+        notes=found.notes,
     )
 
 
-class _Twin:
-    """A model in training. Twins of equal age have seen the same data and the same random numbers."""
-
-    def __init__(self, make_model: Callable[[], nn.Module], setup: Setup) -> None:
-        torch.manual_seed(0)
-        self.model = make_model().to(setup.device)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
-        self.age = 0
-        size = setup.image_size
-        self._images = torch.randn(_N_BATCHES, setup.batch_size, 3, size, size, device=setup.device)
-        self._labels = torch.randint(_N_CLASSES, (_N_BATCHES, setup.batch_size), device=setup.device)
-        self._synchronize = torch.get_device_module(setup.device).synchronize
-
-    def step(self) -> float:
-        """Train one step; the seconds until the device has finished it."""
-        batch = self.age % _N_BATCHES
-        torch.manual_seed(self.age)
-        self.age += 1
-        self._synchronize()
-        start = time.perf_counter()
-        self.optimizer.zero_grad()
-        output = self.model(self._images[batch])
-        logits = output if isinstance(output, Tensor) else output[0]
-        nn.functional.cross_entropy(logits, self._labels[batch]).backward()
-        self.optimizer.step()
-        self._synchronize()
-        return time.perf_counter() - start
-
-    def state(self) -> Iterator[tuple[str, Tensor]]:
-        """Parameters, buffers and the optimizer's state, named."""
-        yield from self.model.state_dict().items()
-        for index, values in self.optimizer.state_dict()["state"].items():
-            for name, value in values.items():
-                if isinstance(value, Tensor):
-                    yield f"optimizer state {name} of parameter {index}", value
-
-
-def _compare(
-    session: Session,
-    make_model: Callable[[], nn.Module],
-    setup: Setup,
-    pairs: int,
-    what: str,
-    observe: tuple[str, ...],
-    watch: Watch,
-) -> tuple[dict[str, list[float]], list[Check]]:
-    """The costs of "bare" and "watched" steps, and whether both twins and the record are right."""
+def _compare(session: Session, make: Make, setup: Setup, pairs: int, watch: Watch, scope: Scope) -> Findings:
+    found = Findings()
+    differing = _differing_by_itself(make, setup)
     with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
-        bare, watched = _Twin(make_model, setup), _Twin(make_model, setup)
-        logdir = Path(directory) / "run"
-        with watch(watched.model, logdir, optimizer=watched.optimizer, observe=observe):
-            for _ in session.rounds(_N_WARM_UP, f"step: {what}, warming up"):
-                bare.step()
-                watched.step()
-            rounds = session.rounds(pairs, f"step: {what}")
-            costs = alternate({"bare": bare.step, "watched": watched.step}, rounds)
-        return costs, [_check_twins(bare, watched), *_check_record(watched, load(logdir))]
+        contenders = _contenders(make, setup, watch, scope, Path(directory))
+        with _started(contenders, found.notes):
+            _warm_up(session, contenders, found.notes)
+            rounds = within(scope.seconds, session.rounds(pairs, "step"), _AT_LEAST)
+            costs = alternate(contenders, rounds)
+            measured = {name: Measured(contenders[name], costs[name]) for name in contenders}
+            for _ in session.rounds(_N_FOR_MEMORY if costs[BARE] else 0, "step: memory"):
+                for contender in contenders.values():
+                    contender.step_for_memory()
+            counted = _N_COUNTED if costs[BARE] and setup.device.type == "cuda" else 0
+            for _ in session.rounds(counted, "step: on the device"):
+                for one in measured.values():
+                    one.counts = [*one.counts, count_device(one.contender)]
+        if not contenders[BARE].twin.age:
+            return found
+        _check(measured, differing, found)
+    if costs[BARE]:
+        _report(measured, found)
+    return found
 
 
-def _check_twins(bare: _Twin, watched: _Twin) -> Check:
-    """Watching changes nothing: parameters, buffers and the optimizer's state hold the same bits."""
-    what = f"twins are bit-identical after {bare.age} steps"
-    differing = [
-        name
-        for (name, left), (_, right) in zip(bare.state(), watched.state(), strict=True)
-        if not torch.equal(_bytes(left), _bytes(right))
-    ]
-    if differing:
-        return Check(what, f"{len(differing)} tensors differ, the first is {differing[0]}")
-    return Check(what)
-
-
-def _check_record(twin: _Twin, run: Run) -> list[Check]:
-    """The run on disk has every step, and the last one's norms are those of `p.grad` to 1e-6."""
-    steps = Check(f"the run on disk holds all {twin.age} steps")
-    if run.steps.tolist() != list(range(twin.age)):
-        steps = Check(steps.what, f"it holds {len(run.steps)}")
-    what = "the last L2 norms are those of p.grad"
-    if not len(run.steps):
-        return [steps, Check(what, "there is no step")]
-    recorded = dict(zip(run.sites, run.table("l2")[-1].tolist(), strict=True))
-    for name, param in twin.model.named_parameters():
-        if param.grad is None:
-            continue
-        grad = param.grad.double().cpu().numpy().reshape(-1)
-        expected = float(np.linalg.norm(grad[np.isfinite(grad)]))
-        got = recorded.get(f"param/{name}", float("nan"))
-        if not abs(got - expected) <= _TOLERANCE * expected:
-            return [steps, Check(what, f"{name} has {expected!r}, recorded is {got!r}")]
-    return [steps, Check(what)]
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    """The bits of a tensor, to compare those of NaN too."""
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
-
-
-def _maker(name: str) -> Callable[[], nn.Module]:
-    try:
-        from torchvision import models
-    except ImportError as error:
-        raise ImportError("the step benchmark needs torchvision: pip install torchvision") from error
-    if name not in models.list_models(module=models):
-        from gradprof.sites import near_names
-
-        raise ValueError(
-            f"torchvision has no model {name!r}; {near_names(name, models.list_models(module=models))}"
+def _train_once(make: Make, setup: Setup) -> None:
+    twin = Twin(make, setup.device)
+    if setup.target is not None and make().model is twin.model:
+        raise TargetError(
+            f"--target {setup.target} returned the same model twice, expected a new one at each call: "
+            "make it inside the function"
         )
-    options: dict[str, Any] = {"weights": None, "num_classes": _N_CLASSES}
-    if name in ("googlenet", "inception_v3"):
-        options["init_weights"] = False  # takes minutes
-    return lambda: models.get_model(name, **options)
+    twin.prepare()
+    twin.step()
 
 
-def _own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
-    """The caller's generators stay as they were."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+def _contenders(
+    make: Make, setup: Setup, watch: Watch, scope: Scope, directory: Path
+) -> dict[str, Contender]:
+    gc.collect()  # a twin of an earlier check is a cycle, and may fill a device
+    watchers = {
+        BARE: None,
+        **{name: Gradprof(watch, observe) for name, observe in OBSERVED.items()},
+        **{title: new() for title, new in (ALTERNATIVES[name] for name in scope.against)},
+    }
+    return {
+        name: Contender(name, Twin(make, setup.device), watcher, directory / str(i), setup.device)
+        for i, (name, watcher) in enumerate(watchers.items())
+    }
 
 
 @contextmanager
-def _deterministic_cudnn() -> Iterator[None]:
-    """Twins can only be alike if the same convolution gives the same bits each time."""
-    cudnn = torch.backends.cudnn
-    before = cudnn.deterministic, cudnn.benchmark
-    cudnn.deterministic, cudnn.benchmark = True, False
+def _started(contenders: dict[str, Contender], notes: list[str]) -> Iterator[None]:
+    """Within this, all watch; an alternative that cannot is taken out of `contenders`."""
+    running: list[Contender] = []
     try:
+        for contender in list(contenders.values()):
+            try:
+                contender.start()
+            except Exception as error:  # a package that is missing, or of another version
+                if not contender.replaceable:
+                    raise
+                _leave_out(contenders, contender, error, notes)
+            else:
+                running.append(contender)
         yield
     finally:
-        cudnn.deterministic, cudnn.benchmark = before
+        for contender in running:
+            try:
+                contender.finish()
+            except Exception as error:  # what an alternative meets in closing says nothing of gradprof
+                if not contender.replaceable:
+                    raise
+                notes.append(f"{contender.name} could not be closed: {_reason(error)}")
+
+
+def _warm_up(session: Session, contenders: dict[str, Contender], notes: list[str]) -> None:
+    for _ in session.rounds(_N_WARM_UP, "step: warming up"):
+        for contender in list(contenders.values()):
+            try:
+                contender()
+            except Exception as error:  # whatever an alternative meets in this model
+                if not contender.replaceable:
+                    raise
+                _leave_out(contenders, contender, error, notes)
+
+
+def _leave_out(
+    contenders: dict[str, Contender], contender: Contender, error: Exception, notes: list[str]
+) -> None:
+    del contenders[contender.name]
+    notes.append(f"{contender.name} was left out: {_reason(error)}.")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error.name} is not installed"
+    first = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {first}"
+
+
+def _differing_by_itself(make: Make, setup: Setup) -> str:
+    """Where two bare twins differ after two steps, as on a GPU with atomic additions; else empty."""
+    left, right = (Twin(make, setup.device) for _ in range(2))
+    for twin in (left, right, left, right):
+        twin.prepare()
+        twin.step()
+    return check_twins(left, right).failure
+
+
+def _check(measured: dict[str, Measured], differing: str, found: Findings) -> None:
+    """Watching changes nothing, and the runs on disk hold what was trained."""
+    bare = measured[BARE].contender.twin
+    if differing:
+        found.notes.append(
+            f"Two bare trainings of this differ by themselves ({differing}), so that watching changes "
+            "nothing was not checked."
+        )
+    for name, one in measured.items():
+        contender = one.contender
+        twins = check_twins(bare, contender.twin)
+        if isinstance(contender.watcher, Gradprof):
+            run = load(contender.directory / "run")
+            checks = [] if differing else [twins]
+            checks += check_record(contender.twin, run, norms="param" in contender.watcher.observe)
+            found.checks += [Check(f"{name}: {check.what}", check.failure) for check in checks]
+            timed = slice(_N_WARM_UP, _N_WARM_UP + len(one.seconds))
+            one.host_seconds = run.seconds[timed].tolist()
+            one.table_seconds = contender.watcher.table_seconds[timed]
+        elif not twins.passed and not differing:
+            found.notes.append(f"{name} changed the training: {twins.failure}.")
+
+
+def _report(measured: dict[str, Measured], found: Findings) -> None:
+    figures: list[Figure] = ratio_figures(measured)
+    grids: list[Grid] = [per_step_grid(measured), split_grid(measured), device_grid(measured)]
+    found.add(Findings(figures=figures, grids=grids, notes=list(PER_STEP_NOTES)))

@@ -55,6 +55,8 @@ def print_result(result: Result, console: Console) -> None:
             console.print()
             _indented(Text(grid.title, style="bold"), console)
             _indented(_grid(grid), console)
+            if grid.n_shown is not None and (more := len(grid.rows) - grid.n_shown) > 0:
+                _indented(Text(f"... {more} more with --json", style="dim"), console)
         console.print()
         for note in _notes(result):
             _indented(Text(note, style="dim"), console)
@@ -104,7 +106,7 @@ def _grid(grid: Grid) -> Table:
     table.add_column(Text(grid.row_title), justify="left" if grid.row_title == "" else "right")
     for title in grid.columns:
         table.add_column(Text(title), justify="right", no_wrap=True)
-    for name, cells in grid.rows.items():
+    for name, cells in list(grid.rows.items())[: grid.n_shown]:
         table.add_row(
             Text(name), *("" if cell is None else _number(cell.summary.median, cell.unit) for cell in cells)
         )

@@ -240,15 +240,19 @@ def test_a_step_that_cannot_be_copied_is_lost_and_training_goes_on(
     monkeypatch.setattr(Slot, "fill", fail_twice)
     model = mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with (
-        pytest.warns(RuntimeWarning, match="could not record step 1: RuntimeError: no memory to pin") as said,
-        gradprof.watch(model, tmp_path, optimizer=optimizer) as prof,
-    ):
-        for step in range(5):
-            optimizer.zero_grad()
-            model(torch.randn(4, next(model.parameters()).shape[1])).sum().backward()
-            optimizer.step()
-            assert prof.last.step == {0: 0, 1: 0, 2: 0, 3: 3, 4: 4}[step]
+
+    def train() -> None:
+        with gradprof.watch(model, tmp_path, optimizer=optimizer) as prof:
+            for step in range(5):
+                optimizer.zero_grad()
+                model(torch.randn(4, next(model.parameters()).shape[1])).sum().backward()
+                optimizer.step()
+                assert prof.last.step == {0: 0, 1: 0, 2: 0, 3: 3, 4: 4}[step]
+
+    with pytest.warns(
+        RuntimeWarning, match="could not record step 1: RuntimeError: no memory to pin"
+    ) as said:
+        train()
     assert len(said) == 1
     run = gradprof.load(tmp_path)
     recorded = ~np.isnan(run.table("abs_max")).all(axis=1)

@@ -33,6 +33,7 @@ class Hook:
     def __init__(self, observer: Observer, index: int = -1) -> None:
         self.observer = observer
         self.index = index
+        self._report = partial(observer.gradient, index)
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Any:
         return _inert_hook
@@ -46,9 +47,10 @@ class Hook:
             return
         start = time.perf_counter()
         try:
-            for tensor in tensors_in(value):
+            # Nearly always it is one tensor, and looking into nests takes longer than all the rest.
+            for tensor in (value,) if isinstance(value, torch.Tensor) else tensors_in(value):
                 if tensor.requires_grad:
-                    tensor.register_hook(partial(observer.gradient, self.index))
+                    tensor.register_hook(self._report)
         except Exception as error:  # a tensor that takes no hook must not break the forward pass
             observer.failed(self.index, error)
         observer.seconds += time.perf_counter() - start

@@ -44,6 +44,8 @@ class Observer:
         """Whether the current step is observed."""
         self.had_backward = False
         """Whether a backward pass was completed in the current step."""
+        self.begun = False
+        """Whether there is nothing to hear of a further sign of the current step; set by the owner."""
         self.seconds = 0.0
         """Spent here in the current step."""
         self.begin = on_begin
@@ -69,11 +71,12 @@ class Observer:
             return
         start = time.perf_counter()
         try:
-            self.begin()
-            if self.observing and not self._captured(grad.device):
-                table = self._table(grad.device)
-                reducer = self._reducers[grad.device]
-                reducer.reduce_into(table.rows, index, grad, self._inverse_scale(grad.device))
+            if not self.begun:
+                self.begin()
+            device = grad.device
+            if self.observing and not self._captured(device):
+                rows = self._table(device).rows
+                self._reducers[device].reduce_into(rows, index, grad, self._inverse_scale(device))
                 if index not in self._shaped:
                     self._shaped.add(index)
                     self._new_shapes[self._labels[index]] = list(grad.shape)

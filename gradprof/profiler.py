@@ -292,7 +292,9 @@ class Profiler:
             return
         self._open = True
         self._submit()
-        if self._scaler is not None:
+        if self._scaler is None:
+            self._observer.begun = True
+        else:
             self._scaler.begin_step()
 
     def _finish_skipped_step(self) -> None:
@@ -316,7 +318,7 @@ class Profiler:
                 slot.free.set()
                 self._report_lost_step(error)
         self._finished, self._scalars = finished, {}
-        self._open = observer.had_backward = False
+        self._open = observer.had_backward = observer.begun = False
         self._step += 1
         observer.observing = self._schedule(self._step)
         finished.seconds = observer.seconds + time.perf_counter() - start

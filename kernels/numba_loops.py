@@ -15,16 +15,12 @@ sees that there are none: hence the casts, and the slices.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .bins import INF_PREFIX, N_BINS, N_PREFIXES, ONE_BIN, PREFIX_BIN
+from .numba_memory import pointer_to, prefetch
 from .row import WORD
 
 FLOAT32, BFLOAT16 = 0, 1
@@ -54,6 +50,8 @@ _NO_BITS = np.uint32(0xFFFFFFFF)
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _ONE = np.uint32(1)
 _HALF = np.uint32(16)
+_LOW_HALF, _HIGH_HALF, _ALL_HALVES = np.uint64(16), np.uint64(48), np.uint64(0xFFFF)
+_PAIRS_A_ROUND = np.uint64(_N_HISTOGRAMS // 2)
 _SAFE_LOW = np.uint32(np.float32(1e-12).view(np.uint32))
 _SAFE_HIGH = np.uint32(np.float32(1e15).view(np.uint32))
 """Between these, the squares of a block's largest magnitudes neither overflow nor underflow."""
@@ -62,7 +60,7 @@ _N_OBS, _NUMEL, _N_ZERO, _N_NAN, _N_INF = (WORD[k] for k in ("n_obs", "numel", "
 _N_ABOVE, _ARGMAX, _ABS_MAX, _ABS_MIN = (WORD[k] for k in ("n_above", "argmax", "abs_max", "abs_min"))
 _SUM, _ABS_SUM, _SQ, _HIST = (WORD[k] for k in ("sum", "abs_sum", "sq", "hist"))
 
-_compiled = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+compiled = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 _vectorised = numba.njit(
     nogil=True,
     cache=True,
@@ -70,46 +68,6 @@ _vectorised = numba.njit(
     error_model="numpy",
     fastmath={"reassoc", "nsz", "contract"},  # sums in any order; NaN and inf keep their meaning
 )
-
-
-@intrinsic
-def _float32_at(typing: Any, address: Any) -> Any:
-    return _pointer(types.float32, address)
-
-
-@intrinsic
-def _uint32_at(typing: Any, address: Any) -> Any:
-    return _pointer(types.uint32, address)
-
-
-@intrinsic
-def _uint16_at(typing: Any, address: Any) -> Any:
-    return _pointer(types.uint16, address)
-
-
-def _pointer(dtype: Any, address: Any) -> Any:
-    """An address, int64, as a pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(dtype)(address), generate
-
-
-@intrinsic
-def _prefetch(typing: Any, address: Any) -> Any:
-    """Ask for the cache line at an address, int64; one that is not mapped is passed over."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        words = [ir.IntType(32)] * 3
-        function = ir.FunctionType(ir.VoidType(), [pointer.type, *words])
-        prefetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
-        read, keep, data = (ir.Constant(word, value) for word, value in zip(words, (0, 3, 1), strict=True))
-        builder.call(prefetch, [pointer, read, keep, data])
-        return context.get_dummy_value()
-
-    return types.void(address), generate
 
 
 @_vectorised
@@ -169,7 +127,7 @@ def _sums_in_float64(values):
     return total, abs_total, square
 
 
-@_compiled
+@compiled
 def _float_of(bits):
     """The float32 with these bits, exactly, also in a thread that takes denormals for zeros."""
     if bits < _MIN_NORMAL_BITS:
@@ -179,7 +137,7 @@ def _float_of(bits):
     return np.float64(one.view(np.float32)[0])
 
 
-@_compiled
+@compiled
 def _sums_of_finite(values, bits):
     """In float64, one by one, and the counts of NaN and inf."""
     total = 0.0
@@ -204,7 +162,7 @@ def _sums_of_finite(values, bits):
     return total, abs_total, square, n_nan, n_inf
 
 
-@_compiled
+@compiled
 def _extrema_of_finite(bits):
     """The largest finite bits, and the least non-zero finite ones less one."""
     largest = np.uint32(0)
@@ -217,29 +175,30 @@ def _extrema_of_finite(bits):
     return largest, least
 
 
-@_compiled
-def _count_bins(halves, bin_of_half, counters, next_address):
+@compiled
+def _count_bins(bits, pairs, bin_of_half, counters, next_address):
     """Every value, also those without a bin; zeros go to bin 0.
 
     Meanwhile the block at `next_address` is fetched, as far as this one reaches.
 
     Args:
-        halves: the float32s as pairs of uint16, of which the upper ones stand at odd places.
+        pairs: the same memory as `bits`, two at a time as uint64: one load instead of two.
     """
-    n = np.uint64(len(halves) // 2)
-    n_rounds = n // np.uint64(_N_HISTOGRAMS)
+    n_rounds = len(bits) // _N_HISTOGRAMS
     for i in range(n_rounds):
-        first = np.uint64(i) * np.uint64(_N_HISTOGRAMS)
-        _prefetch(next_address + np.int64(first) * 4)
-        for k in range(_N_HISTOGRAMS):
-            half = np.uint64(halves[np.uint64(2) * (first + np.uint64(k)) + np.uint64(1)])
-            counters[np.uint64(k) * np.uint64(_STRIDE) + np.uint64(bin_of_half[half])] += _ONE
-    for i in range(n_rounds * np.uint64(_N_HISTOGRAMS), n):
-        half = np.uint64(halves[np.uint64(2) * np.uint64(i) + np.uint64(1)])
-        counters[np.uint64(bin_of_half[half])] += _ONE
+        first = np.uint64(i) * _PAIRS_A_ROUND
+        prefetch(next_address + np.int64(first) * 8)
+        for k in range(_N_HISTOGRAMS // 2):
+            pair = pairs[first + np.uint64(k)]
+            low = np.uint64(bin_of_half[(pair >> _LOW_HALF) & _ALL_HALVES])
+            high = np.uint64(bin_of_half[pair >> _HIGH_HALF])
+            counters[np.uint64(2 * k * _STRIDE) + low] += _ONE
+            counters[np.uint64((2 * k + 1) * _STRIDE) + high] += _ONE
+    for i in range(n_rounds * _N_HISTOGRAMS, len(bits)):
+        counters[np.uint64(bin_of_half[bits[i] >> _HALF])] += _ONE
 
 
-@_compiled
+@compiled
 def _fold(counters, words):
     """Move the counts to the row; how many were of bins from 1.0 on."""
     from_one = 0
@@ -254,7 +213,7 @@ def _fold(counters, words):
     return from_one
 
 
-@_compiled
+@compiled
 def _first_of(bits, wanted):
     for i in range(len(bits)):
         if np.uint32(bits[i] & _MAGNITUDE) == wanted:
@@ -262,13 +221,23 @@ def _first_of(bits, wanted):
     return -1
 
 
-@_compiled
-def _reduce_tensor(
+@compiled
+def reduce_values(
     address, n, code, words, floats, threshold, factor, scaled, locate, bin_of_half, counters, scratch
 ):
-    """Merge the row of one tensor into `words`, int64 `[144]`, and `floats`, the same memory."""
+    """Merge the row of the `n` values from `address` on into a row.
+
+    Args:
+        code: `FLOAT32` or `BFLOAT16`.
+        words, floats: int64 and float64 `[144]`, the same memory.
+        threshold: bits of the least float32 to count as above; -1 for 1.0, which is an edge.
+        factor: float32, for `scaled`.
+        locate: find the smallest index of the largest magnitude.
+        bin_of_half: `BIN_OF_HALF`.
+        counters, scratch: uint32 `[N_COUNTERS]` and float32 `[BLOCK]`, of any content.
+    """
     scratch_bits = scratch.view(np.uint32)
-    scratch_halves = scratch.view(np.uint16)
+    scratch_pairs = scratch.view(np.uint64)
     counters[:] = 0
     total = 0.0
     abs_total = 0.0
@@ -285,19 +254,21 @@ def _reduce_tensor(
     for start in range(0, n, BLOCK):
         length = min(BLOCK, n - start)
         if code == BFLOAT16:
-            _widen_bfloat16(numba.carray(_uint16_at(address + 2 * start), length), scratch_bits[:length])
+            _widen_bfloat16(
+                numba.carray(pointer_to(types.uint16, address + 2 * start), length), scratch_bits[:length]
+            )
             values = scratch[:length]
             bits = scratch_bits[:length]
-            halves = scratch_halves[: 2 * length]
+            pairs = scratch_pairs[: length // 2]
         else:
-            values = numba.carray(_float32_at(address + 4 * start), length)
-            bits = numba.carray(_uint32_at(address + 4 * start), length)
-            halves = numba.carray(_uint16_at(address + 4 * start), 2 * length)
+            values = numba.carray(pointer_to(types.float32, address + 4 * start), length)
+            bits = numba.carray(pointer_to(types.uint32, address + 4 * start), length)
+            pairs = numba.carray(pointer_to(types.uint64, address + 4 * start), length // 2)
         if scaled:
             _scale(values, factor, scratch[:length])
             values = scratch[:length]
             bits = scratch_bits[:length]
-            halves = scratch_halves[: 2 * length]
+            pairs = scratch_pairs[: length // 2]
 
         block_total = 0.0
         block_abs = 0.0
@@ -337,7 +308,8 @@ def _reduce_tensor(
         least = min(least, block_least)
         if threshold >= 0:
             n_above += _count_from(bits, np.uint32(threshold))
-        _count_bins(halves, bin_of_half, counters, address + (start + BLOCK) * (2 if code == BFLOAT16 else 4))
+        itemsize = 2 if code == BFLOAT16 else 4
+        _count_bins(bits, pairs, bin_of_half, counters, address + (start + BLOCK) * itemsize)
         since_fold += length
         if since_fold >= _MOST_COUNTED:
             from_one += _fold(counters, words)
@@ -360,55 +332,3 @@ def _reduce_tensor(
     floats[_SUM] += total
     floats[_ABS_SUM] += abs_total
     floats[_SQ] += square
-
-
-@_compiled
-def reduce_tensors(
-    addresses,
-    sizes,
-    codes,
-    indices,
-    words,
-    floats,
-    empty,
-    replace,
-    threshold,
-    factor,
-    scaled,
-    locate,
-    bin_of_half,
-    counters,
-    scratch,
-):
-    """Reduce tensors one after the other into rows of a table.
-
-    Args:
-        addresses, sizes, codes, indices: int64 `[n]` each: where a tensor begins, how many values it has
-            there without gaps, `FLOAT32` or `BFLOAT16`, and its row.
-        words, floats: int64 and float64 `[sites, 144]`, the same memory.
-        empty: int64 `[144]`, the row that has seen nothing.
-        replace: forget what the rows held; else merge.
-        threshold: bits of the least float32 to count as above; -1 for 1.0, which is an edge.
-        factor: float32, for `scaled`.
-        locate: find the smallest index of the largest magnitude.
-        bin_of_half: `BIN_OF_HALF`.
-        counters, scratch: uint32 `[N_COUNTERS]` and float32 `[BLOCK]`, of any content.
-    """
-    for t in range(len(addresses)):
-        index = indices[t]
-        if replace:
-            words[index] = empty
-        _reduce_tensor(
-            addresses[t],
-            sizes[t],
-            codes[t],
-            words[index],
-            floats[index],
-            threshold,
-            factor,
-            scaled,
-            locate,
-            bin_of_half,
-            counters,
-            scratch,
-        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import assert_stats, expect, is_wide
 from tables import as_rows, assert_same_bits, assert_same_but_sums, row_of
-from values import ALL_TENSORS, INF
+from values import ALL_TENSORS, INF, NAN
 
+from gradprof.kernels import thread_team
 from gradprof.kernels.numba_backend import NumbaReducer
 from gradprof.kernels.numba_loops import BLOCK
+from gradprof.kernels.numba_parts import n_parts_of, part_of
 from gradprof.kernels.row import SUMS
 from gradprof.kernels.torch_backend import TorchReducer, empty_table
 from gradprof.stats import TensorStats
+
+
+@pytest.fixture
+def any_threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of torch's threads, until the test is over."""
+    usual = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(usual)
 
 
 def numba_row(*tensors: torch.Tensor, threshold: float = 1.0, locate: bool = False) -> np.ndarray:
@@ -114,10 +126,43 @@ def test_inverse_scale(dtype: torch.dtype, factor: float) -> None:
     assert_same_but_sums(as_rows(got), as_rows(specified))
 
 
-def test_the_same_bits_again_and_again() -> None:
-    x = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
-    for _ in range(20):
-        assert_same_bits(numba_row(x), numba_row(x))
+def test_the_same_bits_again_and_again_from_any_number_of_threads(any_threads) -> None:
+    x = torch.randn(1_000_003, generator=torch.Generator().manual_seed(0))
+    small = torch.randn(40_000, generator=torch.Generator().manual_seed(1))
+    wanted = numba_row(x, small, locate=True)
+    for n_threads in (1, 2, 3, 5) * 5:
+        any_threads(n_threads)
+        assert_same_bits(numba_row(x, small, locate=True), wanted)
+
+
+@pytest.mark.parametrize(
+    "n", [n + more for n in (1 << 14, 1 << 16, 1 << 18, 1 << 22) for more in (-1, 0, 1, 4097)]
+)
+def test_parts(n: int) -> None:
+    """What stands in one part only: zeros, NaN, inf, the largest value, squares beyond float32."""
+    x = torch.linspace(-3, 5, n)
+    x[5], x[n // 2], x[n // 2 + 1], x[-1] = NAN, 1e30, INF, 1e30
+    x[n // 3 : n // 3 + 1000] = 0
+    x[2 * n // 3 :: 7] *= 1e-30
+    check_loops(x, locate=True)
+    check_loops(x.bfloat16(), threshold=0.3)
+
+
+def test_parts_are_whole_blocks_that_cover_the_tensor() -> None:
+    for numel in (0, 1, BLOCK, (1 << 16) - 1, 1 << 16, 10**6 + 1, 1 << 31, 10**11):
+        part = part_of(numel)
+        n_parts = n_parts_of(numel, part)
+        assert part % BLOCK == 0
+        assert n_parts == 1 or (n_parts - 1) * part < numel
+        assert numel <= n_parts * part
+        assert n_parts <= 64
+
+
+def test_without_openmp_one_thread_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.linspace(-3, 5, 300_000)
+    wanted = numba_row(x)
+    monkeypatch.setattr(thread_team, "_openmp", lambda: None)
+    assert_same_bits(numba_row(x), wanted)
 
 
 searched = settings(max_examples=100, deadline=None, derandomize=True, database=None)

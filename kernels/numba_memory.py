@@ -1,0 +1,50 @@
+"""What numba has no words for: memory by its address, fetching ahead, counters shared by threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+@intrinsic
+def pointer_to(typing: Any, dtype: Any, address: Any) -> Any:
+    """An address, int64, as a pointer to values of a numba type."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[1], context.get_value_type(signature.return_type))
+
+    return types.CPointer(dtype.dtype)(dtype, address), generate
+
+
+@intrinsic
+def prefetch(typing: Any, address: Any) -> Any:
+    """Ask for the cache line at an address, int64; one that is not mapped is passed over."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        words = [ir.IntType(32)] * 3
+        function = ir.FunctionType(ir.VoidType(), [pointer.type, *words])
+        fetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+        read, keep, data = (ir.Constant(word, value) for word, value in zip(words, (0, 3, 1), strict=True))
+        builder.call(fetch, [pointer, read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(address), generate
+
+
+@intrinsic
+def take_ticket(typing: Any, address: Any) -> Any:
+    """Add 1 to the int64 at an address; what it was.
+
+    Whoever gets a later ticket sees all that was written before an earlier one was taken.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", pointer, ir.Constant(ir.IntType(64), 1), "acq_rel")
+
+    return types.int64(types.int64), generate

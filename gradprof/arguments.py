@@ -97,6 +97,21 @@ def as_schedule(every: object) -> Callable[[int], bool]:
     return lambda step: bool(every(step))
 
 
+def as_budget(budget: object) -> float | None:
+    """
+    Raises:
+        TypeError: not a number.
+        ValueError: not a share.
+    """
+    if budget is None:
+        return None
+    if not isinstance(budget, numbers.Real) or isinstance(budget, bool):
+        raise TypeError(f"budget is {budget!r}: expected a share of step time such as 0.02, or None")
+    if not 0 < float(budget) < 1:
+        raise ValueError(f"budget is {budget!r}: expected a share of step time between 0 and 1, such as 0.02")
+    return float(budget)
+
+
 def as_scalar(name: str, value: Any) -> float | HostScalar:
     """A value given to `prof.log`.
 

@@ -43,7 +43,7 @@ class Hook:
 
     def _attach(self, value: Any) -> None:
         observer = self.observer
-        if not observer.observing or not torch.is_grad_enabled():
+        if not observer.observing_outputs or not torch.is_grad_enabled():
             return
         start = time.perf_counter()
         try:
@@ -53,7 +53,7 @@ class Hook:
                     tensor.register_hook(self._report)
         except Exception as error:  # a tensor that takes no hook must not break the forward pass
             observer.failed(self.index, error)
-        observer.seconds += time.perf_counter() - start
+        observer.seconds["output"] += time.perf_counter() - start
 
 
 class RootHook(Hook):

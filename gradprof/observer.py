@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import torch
 
 from gradprof.kernels.backends import Reducer
 
+from .device_timer import DeviceTimer
 from .grad_scaler import ScalerWatch
 from .progress import note_if_slow
 from .table import Slot, Table
@@ -29,6 +30,7 @@ class Observer:
         scaler: tells the factor to unscale by.
         strict: raise failures instead of dropping the site.
         on_begin: called at every first sign of a step, and at further ones.
+        timer: measures what reductions take on CUDA devices.
     """
 
     def __init__(
@@ -39,20 +41,23 @@ class Observer:
         scaler: ScalerWatch | None,
         strict: bool,
         on_begin: Callable[[], None],
+        timer: DeviceTimer | None = None,
     ) -> None:
-        self.observing = False
-        """Whether the current step is observed."""
+        self.observing_params = False
+        self.observing_outputs = False
+        """Whether the current step is observed; inputs go with outputs."""
         self.had_backward = False
         """Whether a backward pass was completed in the current step."""
         self.begun = False
         """Whether there is nothing to hear of a further sign of the current step; set by the owner."""
-        self.seconds = 0.0
-        """Spent here in the current step."""
+        self.seconds = {"param": 0.0, "output": 0.0}
+        """Spent here in the current step, on this thread."""
         self.begin = on_begin
         self._labels = list(labels)
         self._new_reducer = new_reducer
         self._scaler = scaler
         self._strict = strict
+        self._timer = timer
         self._tables: dict[torch.device, Table] = {}
         self._reducers: dict[torch.device, Reducer] = {}
         self._touched: dict[int, torch.Tensor] = {}
@@ -74,19 +79,21 @@ class Observer:
             if not self.begun:
                 self.begin()
             device = grad.device
-            if self.observing and not self._captured(device):
+            if self.observing_outputs and not self._captured(device):
                 rows = self._table(device).rows
+                started = self._start(device)
                 self._reducers[device].reduce_into(rows, index, grad, self._inverse_scale(device))
+                self._stop("output", device, started)
                 if index not in self._shaped:
                     self._shaped.add(index)
                     self._new_shapes[self._labels[index]] = list(grad.shape)
         except Exception as error:  # whatever a reduction meets must not break the backward pass
             self.failed(index, error)
-        self.seconds += time.perf_counter() - start
+        self.seconds["output"] += time.perf_counter() - start
 
     def accumulated(self, index: int, param: torch.Tensor) -> None:
         """Note a parameter whose gradient was added to its `.grad`, to be reduced after the backward pass."""
-        if not self.observing or index in self._dropped:
+        if not self.observing_params or index in self._dropped:
             return
         task = torch._C._current_graph_task_id()
         if task != self._graph_task:
@@ -120,10 +127,33 @@ class Observer:
             table.clear()
         self._touched.clear()  # what a backward pass that raised may have left
 
+    @property
+    def observing(self) -> bool:
+        """Whether anything of the current step is observed."""
+        return self.observing_params or self.observing_outputs
+
+    @property
+    def observing_groups(self) -> tuple[str, ...]:
+        """What of the current step is observed."""
+        return ("param",) * self.observing_params + ("output",) * self.observing_outputs
+
+    def observe(self, groups: Collection[str]) -> None:
+        """From now on in the current step; "param" and "output", for outputs and inputs."""
+        self.observing_params = "param" in groups
+        self.observing_outputs = "output" in groups
+
+    def end_step(self) -> dict[str, float]:
+        """The seconds spent here in the step that ends, by group."""
+        seconds, self.seconds = self.seconds, {"param": 0.0, "output": 0.0}
+        self.had_backward = self.begun = False
+        if self._timer is not None:
+            self._timer.end_step()
+        return seconds
+
     def close(self) -> None:
         """Take no more gradients: graphs of forward passes in flight still hold their hooks."""
         self._closed = True
-        self.observing = False
+        self.observing_params = self.observing_outputs = False
         self._touched.clear()
         self._tables.clear()
         self._reducers.clear()
@@ -133,7 +163,7 @@ class Observer:
         start = time.perf_counter()
         touched, self._touched = self._touched, {}
         self._graph_task = -1
-        if not self.observing:
+        if not self.observing_params:
             return
         self.had_backward = True
         by_device: dict[torch.device, dict[int, torch.Tensor]] = {}
@@ -142,16 +172,18 @@ class Observer:
                 by_device.setdefault(param.grad.device, {})[index] = param.grad
         for device, grads in by_device.items():
             self._replace_rows(device, grads)
-        self.seconds += time.perf_counter() - start
+        self.seconds["param"] += time.perf_counter() - start
 
     def _replace_rows(self, device: torch.device, grads: dict[int, torch.Tensor]) -> None:
         if self._captured(device):
             return
         try:
             table = self._table(device)
+            started = self._start(device)
             self._reducers[device].replace_many(
                 table.rows, list(grads), list(grads.values()), self._inverse_scale(device)
             )
+            self._stop("param", device, started)
         except Exception as error:  # whatever one gradient is, the others are still to be recorded
             if len(grads) == 1:
                 self.failed(next(iter(grads)), error)
@@ -176,6 +208,13 @@ class Observer:
                 self._reducers[device] = self._new_reducer(device)
             table = self._tables[device] = Table(len(self._labels), device)
         return table
+
+    def _start(self, device: torch.device) -> torch.cuda.Event | None:
+        return None if self._timer is None or device.type != "cuda" else self._timer.start(device)
+
+    def _stop(self, group: str, device: torch.device, started: torch.cuda.Event | None) -> None:
+        if self._timer is not None and started is not None:
+            self._timer.stop(group, device, started)
 
     def _inverse_scale(self, device: torch.device) -> torch.Tensor | None:
         return None if self._scaler is None else self._scaler.inverse(device)

@@ -18,6 +18,7 @@ from gradprof.kernels.backends import make_reducer
 from .about import make_header
 from .arguments import (
     Target,
+    as_budget,
     as_scalar,
     as_schedule,
     check_model,
@@ -26,6 +27,8 @@ from .arguments import (
     find_targets,
     new_run_directory,
 )
+from .budget import group_of
+from .cadence import Cadence
 from .grad_scaler import ScalerWatch
 from .hooks import Handles, InputHook, OutputHook, ParamHook, RootHook
 from .observer import Observer, warn
@@ -51,6 +54,7 @@ def watch(
     every: Schedule = 1,
     threshold: float = 1.0,
     backend: str = "auto",
+    budget: float | None = None,
     grad_scaler: torch.amp.GradScaler | None = None,
     locate: bool = False,
     strict: bool = False,
@@ -68,6 +72,9 @@ def watch(
         include, exclude: shell-style patterns on site labels (`param/*`) or names (`layer4.*.weight`).
         every: observe every n-th step, or the steps for which a function of the step's number is true.
         threshold: count magnitudes >= threshold.
+        budget: share of step time that gradprof may take, such as 0.02. Of the steps that `every` allows it
+            then observes as many as fit, parameters and outputs apart, but no fewer than one in 100, and
+            all of them for a while after a value given to `prof.log` turns out not finite.
         backend: "triton" (fused kernels on a CUDA device, one launch for all parameters), "numba" (compiled
             loops on the CPU, where numba is installed), "torch" (any device, slower), or "auto": the
             fastest that runs.
@@ -94,6 +101,7 @@ def watch(
         every=every,
         threshold=threshold,
         backend=backend,
+        budget=budget,
         grad_scaler=grad_scaler,
         locate=locate,
         strict=strict,
@@ -115,6 +123,7 @@ class Profiler:
         every: Schedule,
         threshold: float,
         backend: str,
+        budget: float | None,
         grad_scaler: torch.amp.GradScaler | None,
         locate: bool,
         strict: bool,
@@ -122,7 +131,6 @@ class Profiler:
         check_model(model)
         check_optimizer(optimizer, model)
         targets = find_targets(model, observe, include, exclude)
-        self._schedule = as_schedule(every)
         self._scaler = None if grad_scaler is None else ScalerWatch(grad_scaler)
         new_reducer = partial(
             make_reducer,
@@ -133,6 +141,9 @@ class Profiler:
             scaled=self._scaler is not None and self._scaler.is_enabled(),
         )
         self._strict = strict
+        self._cadence = Cadence(
+            as_schedule(every), as_budget(budget), dict.fromkeys(group_of(site.kind) for site in targets)
+        )
         self._labels = [site.label for site in targets]
         self._observer = Observer(
             self._labels,
@@ -141,11 +152,12 @@ class Profiler:
             scaler=self._scaler,
             strict=strict,
             on_begin=self._begin,
+            timer=self._cadence.timer,
         )
-        self._observer.observing = self._schedule(0)
         self._ring = Ring(RING_SLOTS, len(targets))
 
         self._step = 0
+        self._cadence.decide(self._observer)
         self._open = False
         self._scalars: dict[str, float | HostScalar] = {}
         self._finished: FinishedStep | None = None
@@ -173,6 +185,7 @@ class Profiler:
                 "every": every if isinstance(every, int) else "a function",
                 "threshold": threshold,
                 "backend": backend,
+                "budget": budget,
                 "grad_scaler": grad_scaler is not None,
                 "locate": locate,
             },
@@ -193,6 +206,14 @@ class Profiler:
     def sites(self) -> list[str]:
         """The labels of all sites, in the order of the run."""
         return list(self._labels)
+
+    @property
+    def overhead(self) -> float:
+        """The mean time spent here per step over the typical step without it, such as 0.03; NaN at first.
+
+        Time on the training thread; with `budget`, on CUDA devices, time on the device where that is longer.
+        """
+        return self._cadence.overhead
 
     @property
     def last(self) -> Record:
@@ -223,6 +244,7 @@ class Profiler:
         """
         self._check_not_closed()
         values = {name: as_scalar(name, value) for name, value in scalars.items()}
+        self._cadence.logged(values, self._observer)
         if not self._open and self._finished is not None:
             self._finished.scalars.update(values)
         else:
@@ -318,11 +340,10 @@ class Profiler:
                 slot.free.set()
                 self._report_lost_step(error)
         self._finished, self._scalars = finished, {}
-        self._open = observer.had_backward = observer.begun = False
+        self._open = False
         self._step += 1
-        observer.observing = self._schedule(self._step)
-        finished.seconds = observer.seconds + time.perf_counter() - start
-        observer.seconds = 0.0
+        finished.seconds = self._cadence.end_step(observer, start)
+        finished.overhead, finished.every = self._cadence.overhead, self._cadence.every
         self._report_writer_error()
 
     def _submit(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,10 @@ class StepRecord:
     """Spent in the profiler, on the training thread."""
     wait: float = 0.0
     """Of these, waited for a writer that had fallen behind."""
+    overhead: float = math.nan
+    """Mean time in the profiler per step over the typical step without it, of the steps up to this one."""
+    every: dict[str, int] = field(default_factory=dict)
+    """Steps from one observation to the next by group ("param", "output"), where a budget decides."""
     scalars: dict[str, float] = field(default_factory=dict)
     """The caller's own values."""
     shapes: dict[str, list[int]] = field(default_factory=dict)

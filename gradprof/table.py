@@ -102,6 +102,10 @@ class HostScalar:
         self._host.copy_(value.detach().reshape(()), non_blocking=on_cuda)
         self._copied = _event_after(value.device) if on_cuda else None
 
+    def arrived(self) -> bool:
+        """Whether it is on the host."""
+        return self._copied is None or self._copied.query()
+
     def __float__(self) -> float:
         if self._copied is not None:
             self._copied.synchronize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ class FinishedStep:
     slot: Slot | None
     seconds: float = 0.0
     wait: float = 0.0
+    overhead: float = math.nan
+    every: Mapping[str, int] = field(default_factory=dict)
     scalars: dict[str, float | HostScalar] = field(default_factory=dict)
     shapes: Mapping[str, list[int]] = field(default_factory=dict)
 
@@ -35,6 +38,8 @@ class FinishedStep:
             rows=rows,
             seconds=self.seconds,
             wait=self.wait,
+            overhead=self.overhead,
+            every=dict(self.every),
             scalars={name: float(value) for name, value in self.scalars.items()},
             shapes=dict(self.shapes),
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from .thread_team import call_alone, call_on_team
 from .torch_backend import TorchReducer, add_implied_zeros, empty_row
 from .torch_cpu import bits_at_or_above
 
+_REDUCE_PARTS = cast(int, reduce_parts.address)
 _CODES = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
 _CPU = torch.device("cpu")
 _ROW_BYTES = ROW_WORDS * 8
@@ -114,7 +116,7 @@ class NumbaReducer:
             numel = tensor.numel()
             part = part_of(numel)
             _TENSOR.pack_into(
-                self._lines,
+                self._lines.data,
                 i * _TENSOR.size,
                 tensor.data_ptr(),
                 numel,
@@ -126,7 +128,7 @@ class NumbaReducer:
             n_parts += n_parts_of(numel, part)
         self._make_room(n_parts=n_parts)
         _JOB.pack_into(
-            self._job,
+            self._job.data,
             0,
             0,
             0,
@@ -143,7 +145,7 @@ class NumbaReducer:
             replace,
         )
         call = call_alone if n_parts == 1 else call_on_team
-        call(reduce_parts.address, self._job_address)
+        call(_REDUCE_PARTS, self._job_address)
 
     def _make_room(self, n_tensors: int = 0, n_parts: int = 0) -> None:
         if len(self._lines) < n_tensors:

@@ -22,18 +22,29 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 import gradprof
-from gradprof.bench import alternatives, command, decoders, device_counts, step
+from gradprof.bench import alternatives, command, decoders, device_counts, own_measure, step
 from gradprof.bench.alternatives import ALTERNATIVES, AddHistogram, ForeachNorm, PlainHook
-from gradprof.bench.contenders import Contender
+from gradprof.bench.contenders import Contender, Gradprof
 from gradprof.bench.decoders import GPT2, LLAMA, Gpt2, Llama, Shape
 from gradprof.bench.device_counts import DeviceCounts, count_device
 from gradprof.bench.event_file import EventFile
+from gradprof.bench.own_measure import measure_own
 from gradprof.bench.per_layer import measure_layers
 from gradprof.bench.resources import OthersTime, PeakMemory, ThreadTime
 from gradprof.bench.results import Figure, Grid, Result
 from gradprof.bench.session import Session
 from gradprof.bench.step import Scope, measure_step
-from gradprof.bench.step_results import BARE, BOTH, OBSERVED, OUTPUTS, PARAMETERS, Measured, device_grid
+from gradprof.bench.step_results import (
+    BARE,
+    BOTH,
+    OBSERVED,
+    OUTPUTS,
+    PARAMETERS,
+    TORCH_BOUNDS,
+    UNOBSERVED,
+    Measured,
+    device_grid,
+)
 from gradprof.bench.table import new_console, print_result
 from gradprof.bench.trainings import Setup, Training, maker
 from gradprof.bench.twin import Twin
@@ -195,7 +206,7 @@ def test_own_training(module: str) -> None:
     result = measure_step(Session(), own(module), 2)
     assert sys.path == path
     assert result.correct, result.checks
-    assert len(result.checks) == 8
+    assert len(result.checks) == 9
     assert result.setup.startswith("own_training:make, SGD")
     assert result.options["target"] == "own_training:make"
     assert "model" not in result.options
@@ -275,6 +286,8 @@ def test_figures_add_up(module: str) -> None:
 def test_what_a_step_takes_besides_time(module: str) -> None:
     (per_step, _) = measure_step(Session(), own(module), 2).grids
     assert per_step.columns == ("step", "host", "threads", "peak MiB", "KiB")
+    unobserved = per_step.rows.pop(UNOBSERVED)
+    assert unobserved[1] is None, "its run holds no step"
     bare, *watched = per_step.rows.values()
     assert bare[1] is bare[2] is bare[4] is None, "it has no host time of gradprof's, no threads, no bytes"
     for cells in watched:
@@ -295,13 +308,53 @@ def test_bytes_are_those_of_the_run(module: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(step, "load", load)
     (per_step, _) = measure_step(Session(), own(module), 20).grids
     for size, name in zip(sizes, OBSERVED, strict=True):
+        if name == UNOBSERVED:
+            continue
         written = 1024 * _values(per_step.rows[name][4])[0] * 26
         assert 0.3 * size < written < size, "all but the header, over the steps of all kinds"
 
 
+def test_own_measure_and_budget_beside_the_clock(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, list[float]] = {}
+    call = own_measure._Turn.__call__
+
+    def timed(self: own_measure._Turn) -> float:
+        seconds = call(self)
+        taken.setdefault(self.contender.name, []).append(seconds)
+        return seconds
+
+    monkeypatch.setattr(own_measure._Turn, "__call__", timed)
+    found = measure_own(Session(), maker(own(module)), CPU, gradprof.watch, "torch", budget=0.05)
+    by_clock, by_gradprof, budget, _ = found.figures
+    assert [figure.name for figure in (by_clock, budget)] == [
+        f"{BOTH}, 20 steps in a row",
+        "budget of 0.05, 20 steps in a row",
+    ]
+    sums = {name: np.array(seconds[1:]) for name, seconds in taken.items()}
+    assert by_clock.values == pytest.approx(sums[BOTH] / sums[BARE])
+    assert budget.values == pytest.approx(sums["budget of 0.05"] / sums[BARE])
+    share = np.median(by_clock.values) - 1
+    assert share / 10 < by_gradprof.values[0] - 1 < share * 10, "of the same order"
+
+
+def test_the_backend_is_chosen_and_so_is_its_bound(module: str) -> None:
+    result = measure_step(Session(), own(module), 2, scope=Scope(budget=0.05, backend="torch"))
+    assert result.correct, result.checks
+    assert (result.options["budget"], result.options["backend"]) == (0.05, "torch")
+    figures = {figure.name: figure for figure in result.figures}
+    assert figures[BOTH].bound == TORCH_BOUNDS[BOTH]
+    assert "budget of 0.05, 20 steps in a row" in figures
+
+
+def test_an_unobserved_step_runs_no_reduction(module: str, tmp_path: Path) -> None:
+    twin = _one_step(module, Gradprof(gradprof.watch, ()), tmp_path / "unobserved")
+    assert twin.age == 1
+    assert gradprof.load(tmp_path / "unobserved" / "run").steps.size == 0
+
+
 def test_rounds_end_when_time_is_up(module: str) -> None:
     result = measure_step(Session(), own(module), 1000, scope=Scope(seconds=0.0))
-    assert {len(figure.values) for figure in result.figures} == {6}
+    assert len(result.figures[0].values) == 6
 
 
 def _values(figure: Figure | None) -> list[float]:

@@ -63,9 +63,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also a run there, such as runs/bench, to see the rounds in TensorBoard",
     )
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--backend", choices=_BACKENDS, default="auto", help="what reduces (default: auto)")
     _add_step(parser.add_argument_group("of the step benchmark"))
     kernels = parser.add_argument_group("of the kernels benchmark")
-    kernels.add_argument("--backend", choices=_BACKENDS, default="auto", help="what reduces (default: auto)")
     kernels.add_argument("--dtype", choices=_DTYPES, help="one of them alone (default: both)")
     kernels.add_argument(
         "--max-numel",
@@ -112,6 +112,9 @@ def _add_step(group: argparse._ArgumentGroup) -> None:
         metavar="A,B",
         help=f"these in the same pairs, or all: {', '.join(_ALTERNATIVES)}",
     )
+    group.add_argument(
+        "--budget", type=_share, metavar="SHARE", help="also gradprof with a budget, such as 0.02"
+    )
     group.add_argument("--per-layer", action="store_true", help="also what each site costs alone")
 
 
@@ -131,8 +134,7 @@ def run(args: argparse.Namespace) -> int:
     refused = (ValueError, ImportError, OSError)
     try:
         device = _device(args.device)
-        if "kernels" in names:
-            _check_backend(args.backend, device)
+        _check_backend(args.backend, device)
     except refused as error:
         return _refuse(error)
     # What else a target raises is of the caller's own code, and needs its traceback.
@@ -195,6 +197,8 @@ def _measure(name: str, session: Session, args: argparse.Namespace, device: torc
             against=args.against,
             seconds=_STEP_SECONDS if args.pairs is None else None,
             per_layer=min(pairs, _PER_LAYER_STEPS) if args.per_layer else 0,
+            backend=args.backend,
+            budget=args.budget,
         )
         return measure_step(session, _setup(args, device), pairs, scope=scope)
     if name == "kernels":
@@ -267,6 +271,13 @@ def _scale(text: str) -> float:
         value = 0.0
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0 and at most 1, such as 1/4")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share of step time, such as 0.02")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -102,10 +103,21 @@ class Contender:
 
 
 class Gradprof:
-    """`gradprof.watch` at every iteration."""
+    """`gradprof.watch` at every iteration.
 
-    def __init__(self, watch: Watch, observe: tuple[str, ...]) -> None:
+    Args:
+        observe: the kinds; with none of them it watches parameters and outputs, but skips every step.
+        budget: as of `gradprof.watch`.
+    """
+
+    def __init__(
+        self, watch: Watch, observe: tuple[str, ...], backend: str = "auto", budget: float | None = None
+    ) -> None:
         self.observe = observe
+        self.every_step = bool(observe) and budget is None
+        self.overhead = math.nan
+        """By its own measure, at the end."""
+        self._options = {"backend": backend, "budget": budget}
         self.table_seconds: list[float] = []
         """From the optimizer's last work to the end of gradprof's: the table's copy begun, and cleared."""
         self._watch = watch
@@ -117,7 +129,12 @@ class Gradprof:
         # Hooks run in the order in which they were registered, so these two enclose gradprof's.
         self._handles = [twin.optimizer.register_step_post_hook(self._begin)]
         self._profiler = self._watch(
-            twin.model, directory / "run", optimizer=twin.optimizer, observe=self.observe
+            twin.model,
+            directory / "run",
+            optimizer=twin.optimizer,
+            observe=self.observe or ("param", "output"),
+            every=1 if self.observe else _never,
+            **self._options,
         )
         self._handles.append(twin.optimizer.register_step_post_hook(self._end))
 
@@ -128,6 +145,7 @@ class Gradprof:
         for handle in self._handles:
             handle.remove()
         if self._profiler is not None:
+            self.overhead = self._profiler.overhead
             self._profiler.close()
 
     def _begin(self, *_: object) -> None:
@@ -135,6 +153,10 @@ class Gradprof:
 
     def _end(self, *_: object) -> None:
         self.table_seconds.append(time.perf_counter() - self._optimizer_ended)
+
+
+def _never(_step: int) -> bool:
+    return False
 
 
 def _size(directory: Path) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,17 @@ from .alternatives import ALTERNATIVES
 from .clock import within
 from .contenders import Contender, Gradprof, Watch
 from .device_counts import count_device
+from .own_measure import measure_own
 from .pairs import alternate
 from .per_layer import measure_layers
 from .results import Check, Figure, Findings, Grid, Result
 from .session import Session
 from .step_results import (
     BARE,
+    BOUNDS,
     OBSERVED,
     PER_STEP_NOTES,
+    TORCH_BOUNDS,
     Measured,
     device_grid,
     per_step_grid,
@@ -35,18 +38,18 @@ from .step_results import (
     split_grid,
 )
 from .target import TargetError
-from .trainings import Setup, Training, maker
+from .trainings import Make, Setup, maker
 from .twin import Twin, check_record, check_twins, deterministic_cudnn, own_random_numbers
 
-BOUND_SETUP = "resnet18, batch 32 of 3x64x64, on a CPU, parameters and outputs at every iteration"
+BOUND_SETUP = "resnet18, batch 32 of 3x64x64, on two cores"
 
 _N_WARM_UP = 3
 _N_FOR_MEMORY = 3
 _N_COUNTED = 3
+_ENOUGH_FOR_OWN = 12
+"""Rounds; with fewer nobody wants to wait for gradprof's own measure."""
 _AT_LEAST = 6
 """Rounds, however long they take: fewer give no interval."""
-
-Make = Callable[[], Training]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class Scope:
     """The rounds end after about as long; None: all of them are done."""
     per_layer: int = 0
     """Steps in which each site is timed alone."""
+    backend: str = "auto"
+    """What reduces."""
+    budget: float | None = None
+    """Also what gradprof costs with this budget."""
 
 
 def check_setup(setup: Setup) -> None:
@@ -97,6 +104,8 @@ def measure_step(
     with own_random_numbers(setup.device), deterministic_cudnn():
         if not session.stopped:
             found = _compare(session, make, setup, pairs, watch, scope)
+        if found.correct and (scope.budget or pairs >= _ENOUGH_FOR_OWN) and not session.stopped:
+            found.add(measure_own(session, make, setup.device, watch, scope.backend, scope.budget))
         if found.correct and scope.per_layer and not session.stopped:
             found.add(measure_layers(session, make, setup.device, scope.per_layer))
     return Result(
@@ -108,6 +117,8 @@ def measure_step(
             "pairs": pairs,
             "against": list(scope.against),
             "per_layer": scope.per_layer,
+            "backend": scope.backend,
+            "budget": scope.budget,
         },
         checks=found.checks,
         figures=found.figures,
@@ -138,7 +149,7 @@ def _compare(session: Session, make: Make, setup: Setup, pairs: int, watch: Watc
             return found
         _check(measured, differing, found)
     if costs[BARE]:
-        _report(measured, found)
+        _report(measured, scope, found)
     return found
 
 
@@ -159,7 +170,7 @@ def _contenders(
     gc.collect()  # a twin of an earlier check is a cycle, and may fill a device
     watchers = {
         BARE: None,
-        **{name: Gradprof(watch, observe) for name, observe in OBSERVED.items()},
+        **{name: Gradprof(watch, observe, scope.backend) for name, observe in OBSERVED.items()},
         **{title: new() for title, new in (ALTERNATIVES[name] for name in scope.against)},
     }
     return {
@@ -241,16 +252,18 @@ def _check(measured: dict[str, Measured], differing: str, found: Findings) -> No
         if isinstance(contender.watcher, Gradprof):
             run = load(contender.directory / "run")
             checks = [] if differing else [twins]
-            checks += check_record(contender.twin, run, norms="param" in contender.watcher.observe)
+            if contender.watcher.every_step:
+                checks += check_record(contender.twin, run, norms="param" in contender.watcher.observe)
             found.checks += [Check(f"{name}: {check.what}", check.failure) for check in checks]
             timed = slice(_N_WARM_UP, _N_WARM_UP + len(one.seconds))
-            one.host_seconds = run.seconds[timed].tolist()
+            if contender.watcher.every_step:
+                one.host_seconds = run.seconds[timed].tolist()
             one.table_seconds = contender.watcher.table_seconds[timed]
         elif not twins.passed and not differing:
             found.notes.append(f"{name} changed the training: {twins.failure}.")
 
 
-def _report(measured: dict[str, Measured], found: Findings) -> None:
-    figures: list[Figure] = ratio_figures(measured)
+def _report(measured: dict[str, Measured], scope: Scope, found: Findings) -> None:
+    figures: list[Figure] = ratio_figures(measured, TORCH_BOUNDS if scope.backend == "torch" else BOUNDS)
     grids: list[Grid] = [per_step_grid(measured), split_grid(measured), device_grid(measured)]
     found.add(Findings(figures=figures, grids=grids, notes=list(PER_STEP_NOTES)))

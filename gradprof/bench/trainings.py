@@ -74,6 +74,9 @@ class Setup:
         return f"{what}, SGD with momentum, on {self.device}"
 
 
+Make = Callable[[], Training]
+
+
 def maker(setup: Setup) -> Callable[[], Training]:
     """What makes the training, on the device; with the same random numbers it makes the same one.
 

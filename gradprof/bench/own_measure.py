@@ -1,0 +1,73 @@
+"""What gradprof says itself of its cost, beside what it is; and what a budget does to it.
+
+Gradprof goes by the time from one step's end to the next, and a budget by many steps, so here each
+training has runs of steps to itself, by turns, instead of single ones.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .contenders import Contender, Gradprof, Watch
+from .pairs import alternate, ratios
+from .results import Figure, Findings
+from .session import Session
+from .step_results import BARE, BOTH, OBSERVED
+from .trainings import Make
+from .twin import Twin
+
+_N_ROUNDS = 4
+_N_STEPS = 20
+"""Steps of one training in a row."""
+
+
+@dataclass
+class _Turn:
+    """A contender's steps in a row."""
+
+    contender: Contender
+
+    def __call__(self) -> float:
+        twin = self.contender.twin
+        start = time.perf_counter()
+        for _ in range(_N_STEPS):
+            twin.prepare()
+            twin.step()
+        return time.perf_counter() - start
+
+
+def measure_own(
+    session: Session, make: Make, device: torch.device, watch: Watch, backend: str, budget: float | None
+) -> Findings:
+    """Ratios to the bare step of parameters and outputs at every iteration, by gradprof's own
+    `Profiler.overhead` and by the clock, and of the same with a budget if there is one."""
+    watchers: dict[str, Gradprof | None] = {BARE: None, BOTH: Gradprof(watch, OBSERVED[BOTH], backend)}
+    if budget is not None:
+        watchers[f"budget of {budget:g}"] = Gradprof(watch, OBSERVED[BOTH], backend, budget)
+    with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
+        turns = {
+            name: _Turn(Contender(name, Twin(make, device), watcher, Path(directory) / str(i), device))
+            for i, (name, watcher) in enumerate(watchers.items())
+        }
+        started: list[Contender] = []
+        try:
+            for turn in turns.values():
+                turn.contender.start()
+                started.append(turn.contender)
+                turn()  # warms up, and shows a budget what to go by
+            costs = alternate(turns, session.rounds(_N_ROUNDS, "step: runs of steps"))
+        finally:
+            for contender in started:
+                contender.finish()
+    found = Findings()
+    for name, watcher in watchers.items():
+        if watcher is not None and costs[BARE]:
+            label = f"{name}, {_N_STEPS} steps in a row"
+            found.figures.append(Figure(label, "ratio", ratios(costs[name], of=costs[BARE])))
+            found.figures.append(Figure("  by gradprof's own measure", "ratio", [1 + watcher.overhead]))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,10 @@ import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event
 
 from gradprof.kernels.bins import N_BINS
+from gradprof.kernels.row import ROW_DTYPE
 
 from .events import tags
-from .events.block import BadBlock, EncodedBlock
+from .events.block import BadBlock, EncodedRows, decode_hist, hist_groups
 from .events.framing import TruncatedFile, read_records
 from .record import Record
 from .run_writer import FILE_SUFFIX
@@ -71,6 +73,39 @@ def find_event_file(path: Path) -> Path:
     raise ValueError(f"{str(path)!r} holds no event file: expected the directory given to gradprof.watch()")
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Consecutive steps, still compressed; `hists` are their histograms by group of sites."""
+
+    tag: str
+    rows: EncodedRows
+    hists: dict[int, bytes]
+
+    def hist(self, site: int) -> Int64Array:
+        """Counts of one site, by its index, int64 `[steps, 128]`; decodes no more than the group it is in."""
+        n_steps, n_sites = self.rows.shape
+        if not n_steps:
+            return np.empty((0, N_BINS), dtype=np.int64)
+        n_groups = hist_groups(n_steps, n_sites)
+        group = tags.group_of_site(site, n_groups, n_sites)
+        return self._group(group)[:, site - tags.group_sites(group, n_groups, n_sites).start]
+
+    def whole_rows(self, at: int) -> np.ndarray:
+        """The rows of the block's step `at`, structured array `[sites]` of `kernels.row.ROW_DTYPE`."""
+        fields = self.rows.fields()[at]
+        rows = np.empty(fields.shape, dtype=ROW_DTYPE)
+        for name in fields.dtype.names or ():
+            rows[name] = fields[name]
+        groups = range(hist_groups(*self.rows.shape))
+        rows["hist"] = np.concatenate([self._group(group)[at] for group in groups])
+        return rows
+
+    def _group(self, group: int) -> Int64Array:
+        if group not in self.hists:
+            raise BadBlock(f"{self.tag}: group {group} of its histograms is missing: the file is damaged")
+        return decode_hist(self.hists[group])
+
+
 class Run:
     """A recorded run.
 
@@ -91,7 +126,8 @@ class Run:
         self.path = path
         self.truncated = False
         self.header: dict[str, Any] = {}
-        self._blocks: list[EncodedBlock] = []
+        self._blocks: list[_Block] = []
+        self._hists: dict[int, dict[int, bytes]] = {}  # by block and group, also of a block still to come
         self._tables: dict[str, FloatArray] = {}
         self._read()
         self.sites: list[str] = [site["label"] for site in self.header["sites"]]
@@ -105,7 +141,7 @@ class Run:
             site["label"]: site["shape"] for site in self.header["sites"] if site["shape"] is not None
         }
         for block in self._blocks:
-            self.shapes.update(block.shapes)
+            self.shapes.update(block.rows.shapes)
 
     def table(self, field: str) -> FloatArray:
         """One figure of every step and site, float64 `[steps, sites]`; NaN where no gradient came.
@@ -126,7 +162,7 @@ class Run:
             new = {field: np.full((len(self.steps), len(self.sites)), np.nan) for field in wanted}
             at = 0
             for block in self._blocks:
-                rows = block.fields()
+                rows = block.rows.fields()
                 for field, table in new.items():
                     values = derive(rows, field).astype(np.float64)
                     table[at : at + len(rows)] = np.where(rows["n_obs"] > 0, values, np.nan)
@@ -143,7 +179,7 @@ class Run:
         if site not in self.sites:
             raise KeyError(f"no site {site!r}; {near_names(site, self.sites)}")
         index = self.sites.index(site)
-        parts = [block.hist()[:, index] for block in self._blocks]
+        parts = [block.hist(index) for block in self._blocks]
         return np.concatenate([np.empty((0, N_BINS), dtype=np.int64), *parts])
 
     def record(self, step: int) -> Record:
@@ -153,9 +189,9 @@ class Run:
             KeyError: the step was not observed.
         """
         for block in self._blocks:
-            at = np.flatnonzero(block.steps == step)
+            at = np.flatnonzero(block.rows.steps == step)
             if at.size:
-                return Record(step, self.sites, block.rows()[at[0]])
+                return Record(step, self.sites, block.whole_rows(int(at[0])))
         have = f"{self.steps[0]} to {self.steps[-1]}" if len(self.steps) else "none"
         raise KeyError(f"step {step} was not observed; observed steps: {have}")
 
@@ -181,19 +217,24 @@ class Run:
                         f"{str(self.path)!r} has format version {found}; this gradprof reads version "
                         f"{tags.FORMAT_VERSION}: use the gradprof that wrote it ({self.header['gradprof']})"
                     )
-            elif value.tag.startswith(tags.BLOCK_PREFIX):
+            elif isinstance(tag := tags.parse(value.tag), tags.HistTag):
+                self._hists.setdefault(tag.block, {})[tag.group] = value.tensor.tensor_content
+            elif isinstance(tag, tags.RowsTag):
                 try:
-                    self._blocks.append(EncodedBlock(value.tensor.tensor_content))
+                    rows = EncodedRows(value.tensor.tensor_content)
                 except BadBlock as error:
                     raise ValueError(f"{str(self.path)!r}, {value.tag}: {error}") from error
+                self._blocks.append(_Block(value.tag, rows, self._hists.pop(tag.block, {})))
 
     def _joined(self, name: str, dtype: type[np.generic]) -> Any:
-        return np.concatenate([np.empty(0, dtype=dtype), *(getattr(block, name) for block in self._blocks)])
+        return np.concatenate(
+            [np.empty(0, dtype=dtype), *(getattr(block.rows, name) for block in self._blocks)]
+        )
 
     def _join_scalars(self) -> dict[str, ScalarSeries]:
         points: dict[str, list[tuple[int, float]]] = {}
         for block in self._blocks:
-            for name, series in block.scalars.items():
+            for name, series in block.rows.scalars.items():
                 points.setdefault(name, []).extend(series)
         return {
             name: ScalarSeries(

@@ -6,19 +6,20 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from gradprof.kernels.row import ROW_DTYPE
 
 from .about import about
 from .events import tags
-from .events.block import Block, encode
+from .events.block import Block, encode_hist, encode_rows, hist_groups
 from .events.framing import frame, summary_event, version_event
+from .events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
 from .events.summary import ScalarTemplate, bytes_value, json_value, text_value
+from .observed import Observed, ObservedBuffer
+from .pooling import Chunk, Pooling
 from .record import StepRecord
 from .stock import StockSeries
 
@@ -50,9 +51,12 @@ class RunWriter:
         self._header = dict(header)
         self._labels = [site["label"] for site in header["sites"]]
         self._stock = StockSeries(self._labels)
-        self._block: list[StepRecord] = []
+        self._own_scalars = ScalarTemplate([])
+        self._lines: list[_Line] = []  # of the block begun; the rows are in _observed
         self._block_steps = max(1, min(BLOCK_STEPS, BLOCK_BYTES // (len(self._labels) * ROW_DTYPE.itemsize)))
-        self._n_blocks = 0
+        self._observed = ObservedBuffer(self._block_steps, len(self._labels))
+        self._pooling = Pooling(len(self._labels))
+        self._n_blocks = self._n_observed = 0
         self._shapes: dict[str, list[int]] = {}
         self._described = False
         self._last_step = 0
@@ -72,17 +76,14 @@ class RunWriter:
             OSError: the file cannot be written; what was flushed before stays readable.
         """
         self._last_step = record.step
-        summary = b""
-        if record.rows is not None:
-            summary = self._stock.add(record.rows, record.seconds, record.wait)
-        if record.scalars:
-            summary += ScalarTemplate(list(record.scalars)).fill(list(record.scalars.values()))
-        if summary:
-            self._append_summary(summary, record.wall_time, record.step)
         self._shapes.update(record.shapes)
-        if record.rows is not None or record.scalars:
-            self._block.append(record)
-        if len(self._block) >= self._block_steps:
+        is_observed = record.rows is not None
+        if is_observed:
+            self._observed.add(record)
+        if is_observed or record.scalars:
+            line = _Line(record.step, record.wall_time, is_observed, record.scalars, record.shapes)
+            self._lines.append(line)
+        if len(self._lines) >= self._block_steps:
             self._append_block()
 
     def seconds_to_flush(self) -> float:
@@ -95,7 +96,7 @@ class RunWriter:
         Raises:
             OSError: as for `write`.
         """
-        if self._block:
+        if self._lines:
             self._append_block()
         self._file.flush()
 
@@ -106,6 +107,8 @@ class RunWriter:
             OSError: as for `write`.
         """
         try:
+            if self._lines:
+                self._append_block()
             if rest := self._stock.rest():
                 self._append_summary(rest, time.time(), self._last_step)
             if not self._described:
@@ -119,31 +122,58 @@ class RunWriter:
         self._file.close()
 
     def _append_block(self) -> None:
-        records, self._block = self._block, []
+        lines, self._lines = self._lines, []
         if not self._described:
             self._describe()
-        observed = [record for record in records if record.rows is not None]
-        rows = np.empty((len(observed), len(self._labels)), dtype=ROW_DTYPE)
-        for i, record in enumerate(observed):
-            rows[i] = record.rows
-        scalars: dict[str, list[tuple[int, float]]] = {}
-        shapes: dict[str, list[int]] = {}
-        for record in records:
-            shapes.update(record.shapes)
-            for name, scalar in record.scalars.items():
-                scalars.setdefault(name, []).append((record.step, scalar))
-        block = Block(
-            steps=np.array([record.step for record in observed], dtype=np.int64),
-            wall_times=np.array([record.wall_time for record in observed]),
-            seconds=np.array([record.seconds for record in observed]),
-            waits=np.array([record.wait for record in observed]),
-            rows=rows,
-            scalars=scalars,
-            shapes=shapes,
-        )
-        value = bytes_value(tags.block_tag(self._n_blocks), encode(block))
+        observed = self._observed.take()
+        self._append_points(lines, observed)
+        at = lines[-1].wall_time, lines[-1].step
+        # A block whose rows are in the file has its histograms there: they come first.
+        for tag, data in self._encoded_hists(observed):
+            self._append_summary(bytes_value(str(tag), data, tags.HIST_PLUGIN_NAME), *at)
+        data = encode_rows(_block_of(lines, observed))
+        self._append_summary(bytes_value(str(tags.RowsTag(self._n_blocks, self._n_observed)), data), *at)
         self._n_blocks += 1
-        self._append_summary(value, records[-1].wall_time, records[-1].step)
+        self._n_observed += len(observed)
+        for chunk in self._pooling.extend(observed):
+            self._append_chunk(chunk, *at)
+
+    def _append_points(self, lines: Iterable[_Line], observed: Observed) -> None:
+        """What the stock dashboards show, one event a step."""
+        points = iter(self._stock.extend(observed))
+        for line in lines:
+            summary = next(points) if line.is_observed else b""
+            if line.scalars:
+                summary += self._scalar_values(line.scalars)
+            if summary:
+                self._append_summary(summary, line.wall_time, line.step)
+
+    def _scalar_values(self, scalars: Mapping[str, float]) -> bytes:
+        """The caller's own scalars, serialized; their names are mostly those of the step before."""
+        if list(scalars) != self._own_scalars.tags:
+            self._own_scalars = ScalarTemplate(list(scalars))
+        return self._own_scalars.fill(list(scalars.values()))
+
+    def _encoded_hists(self, observed: Observed) -> Iterator[tuple[tags.HistTag, bytes]]:
+        """The histograms of a block, none for one without observed steps."""
+        n_steps, n_sites = observed.hist.shape[:2]
+        n_groups = hist_groups(n_steps, n_sites) if n_steps else 0
+        for group in range(n_groups):
+            sites = tags.group_sites(group, n_groups, n_sites)
+            tag = tags.HistTag(self._n_blocks, self._n_observed, group, n_groups)
+            yield tag, encode_hist(observed.hist[:, sites])
+
+    def _append_chunk(self, chunk: Chunk, wall_time: float, step: int) -> None:
+        n_sites = len(self._labels)
+        n_groups = pooled_hist_groups(n_sites)
+        for group in range(n_groups):
+            sites = tags.group_sites(group, n_groups, n_sites)
+            data = encode_pooled_hist(chunk.hist[:, sites], chunk.beside_hist[:, sites])
+            tag = tags.PooledHistTag(tags.HIST_LEVEL, chunk.number, group, n_groups)
+            self._append_summary(bytes_value(str(tag), data, tags.HIST_PLUGIN_NAME), wall_time, step)
+        for level in tags.LEVELS:
+            value = bytes_value(str(tags.PooledTag(level, chunk.number)), encode_pooled(chunk.pooled(level)))
+            self._append_summary(value, wall_time, step)
 
     def _describe(self) -> None:
         """The readable summary, once the shapes of the first steps are known."""
@@ -153,6 +183,34 @@ class RunWriter:
 
     def _append_summary(self, summary: bytes, wall_time: float, step: int) -> None:
         self._file.append(summary_event(wall_time, step, summary))
+
+
+class _Line(NamedTuple):
+    """What a record leaves behind until its block is written, but for its rows."""
+
+    step: int
+    wall_time: float
+    is_observed: bool
+    scalars: dict[str, float]
+    shapes: dict[str, list[int]]
+
+
+def _block_of(lines: Iterable[_Line], observed: Observed) -> Block:
+    scalars: dict[str, list[tuple[int, float]]] = {}
+    shapes: dict[str, list[int]] = {}
+    for line in lines:
+        shapes.update(line.shapes)
+        for name, value in line.scalars.items():
+            scalars.setdefault(name, []).append((line.step, value))
+    return Block(
+        steps=observed.steps,
+        wall_times=observed.wall_times,
+        seconds=observed.seconds,
+        waits=observed.waits,
+        fields=observed.fields,
+        scalars=scalars,
+        shapes=shapes,
+    )
 
 
 class _EventFile:

@@ -20,6 +20,7 @@ from gradprof.events import tags
 from gradprof.events.framing import read_records
 from gradprof.kernels.bins import BIN_EDGES, N_BINS
 from gradprof.kernels.row import BIG, DOWN, ROW_DTYPE, SMALL, UP, empty_rows
+from gradprof.observed import Observed, ObservedBuffer
 from gradprof.record import StepRecord
 from gradprof.run_writer import RunWriter
 from gradprof.sites import Site
@@ -124,12 +125,37 @@ def events_of(path: Path) -> list[Event]:
 
 def block_ends(path: Path) -> list[int]:
     """The step that each block's event stands at."""
-    return [
-        event.step
-        for event in events_of(path)
-        for value in event.summary.value
-        if value.tag.startswith(tags.BLOCK_PREFIX)
-    ]
+    return [event.step for tag, event in own_events(path) if isinstance(tag, tags.RowsTag)]
+
+
+def own_events(path: Path) -> list[tuple[tags.OwnTag, Event]]:
+    """The events of blocks and chunks, each with what its tag says."""
+    found = [(tags.parse(value.tag), event) for event in events_of(path) for value in event.summary.value]
+    return [(tag, event) for tag, event in found if tag is not None]
+
+
+def contents(path: Path, kind: type[tags.OwnTag]) -> dict[tags.OwnTag, bytes]:
+    """What the tags of one kind hold, in the order of the file."""
+    return {
+        tag: event.summary.value[0].tensor.tensor_content
+        for tag, event in own_events(path)
+        if isinstance(tag, kind)
+    }
+
+
+def observed_of(
+    rows: np.ndarray,
+    steps: Sequence[int] | None = None,
+    seconds: float = 0.0,
+    wait: float = 0.0,
+    buffer: ObservedBuffer | None = None,
+) -> Observed:
+    """Observed steps of these rows, structured array `[steps, sites]`, by way of `buffer` if it is given."""
+    buffer = buffer or ObservedBuffer(max(1, len(rows)), rows.shape[1])
+    for i, row in enumerate(rows):
+        step = i if steps is None else steps[i]
+        buffer.add(StepRecord(step, 1.7e9 + step, row, seconds, wait))
+    return buffer.take()
 
 
 def foreign_events(directory: Path) -> None:

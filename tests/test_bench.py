@@ -11,17 +11,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import gradprof
-from gradprof.bench import kernels, machine, writer
+from gradprof.bench import kernels, machine, spin, writer
 from gradprof.bench.kernels import measure_kernels
 from gradprof.bench.machine import describe_machine
 from gradprof.bench.output import Output
@@ -29,15 +32,17 @@ from gradprof.bench.pairs import Summary, alternate, ratios, summarize
 from gradprof.bench.results import Bound, Check, Figure, Grid, Result
 from gradprof.bench.session import Session
 from gradprof.bench.sizes import Sizes
+from gradprof.bench.spin import SpinLoop, paced_writer
 from gradprof.bench.step import Setup, measure_step
 from gradprof.bench.synthetic import synthetic_header, synthetic_steps
 from gradprof.bench.table import new_console, print_machine, print_result, value
 from gradprof.bench.writer import Extent, measure_writer
 from gradprof.cli import main
+from gradprof.record import StepRecord
 
 CPU = torch.device("cpu")
 SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)
-SHORT = Extent(sites=4, first=3, later=(5, 8))
+SHORT = Extent(sites=4, first=3, later=(5, 8), spin_seconds=0.1, steps_per_second=100)
 TINY = Setup("squeezenet1_1", 2, 32, CPU)
 """With dropout, so that twins are alike only if they draw the same random numbers."""
 
@@ -248,7 +253,7 @@ def test_writer() -> None:
     assert result.correct, result.checks
     by_unit = {
         unit: [figure for figure in result.figures if figure.unit == unit]
-        for unit in ("x", "ms", "bytes per site and step")
+        for unit in ("x", "ms", "bytes per site and step", "ratio")
     }
     assert sum(map(len, by_unit.values())) == len(result.figures)
     assert all(len(figure.values) == 2 for figure in result.figures)
@@ -257,8 +262,72 @@ def test_writer() -> None:
     assert first.values == pytest.approx(np.divide(peer.values, ours.values))
     assert later.values == pytest.approx(np.divide(peer.values, ours_later.values))
     assert trimmed.values == pytest.approx(np.divide(peer_trimmed.values, ours.values))
+    turns, time_left = by_unit["ratio"]
+    assert [figure.bound for figure in (ours, ours_later, turns)] == [
+        *(Bound("at most", 0.5), Bound("at most", 0.5), Bound("at least", 0.98))
+    ]
+    assert sum(figure.bound is not None for figure in result.figures) == 4
     assert first.bound == Bound("at least", 30)
-    assert {figure.bound for figure in result.figures[1:]} == {None}
+    assert all(left > 0 for left in (*turns.values, *time_left.values))
+
+
+def test_what_a_spin_loop_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second passes each time that the clock is read; beside something it turns half of the time."""
+    busy = 1.0
+    clock = itertools.count()
+
+    @contextmanager
+    def greedy() -> Iterator[None]:
+        nonlocal busy
+        busy = 0.5
+        yield
+        busy = 1.0
+
+    now = 0.0
+
+    def perf_counter() -> float:
+        nonlocal now
+        now = next(clock)
+        return now
+
+    monkeypatch.setattr(
+        spin, "time", SimpleNamespace(perf_counter=perf_counter, thread_time=lambda: busy * now)
+    )
+    alone, beside = SpinLoop(8), SpinLoop(8, greedy)
+    # Read at 0, then at 1 to 8, of which all but the last find time left, then at 9.
+    assert alone() == pytest.approx(9 / 7)
+    assert beside() == pytest.approx(9 / 7)
+    assert alone.waits == pytest.approx([9 / 9])
+    assert beside.waits == pytest.approx([9 / 4.5])
+    turns, time_left = writer._spin_figures(
+        {"alone": [2.0, 3.0], "beside": [4.0, 3.0]}, {"alone": alone.waits, "beside": beside.waits}
+    )
+    assert turns.values == [0.5, 1.0]
+    assert time_left.values == pytest.approx([0.5])
+
+
+def test_a_paced_writer_writes_a_run_at_its_pace() -> None:
+    seen: list[int] = []
+    steps = synthetic_steps(3, 2)
+    ours = writer._Synthetic(synthetic_header(3), steps)
+
+    def record(step: int) -> StepRecord:
+        seen.append(step)
+        return ours.record(step)
+
+    with paced_writer(ours.writer, record, steps_per_second=50):
+        time.sleep(0.5)
+    assert seen == list(range(len(seen)))
+    assert 1 <= len(seen) <= 26
+
+
+def test_a_writer_that_fails_beside_the_loop_is_heard_of() -> None:
+    def record(_step: int) -> StepRecord:
+        raise OSError("no space left")
+
+    ours = writer._Synthetic(synthetic_header(3), synthetic_steps(3, 1))
+    with pytest.raises(OSError, match="no space left"), paced_writer(ours.writer, record, 100):
+        time.sleep(0.1)
 
 
 def test_bytes_are_those_on_disk(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from synthetic import (
+    Training,
     Values,
     block_ends,
     event_file,
+    events_of,
     foreign_events,
     header_of,
     hist_of,
@@ -24,8 +26,10 @@ from synthetic import (
     write_run,
 )
 
+from gradprof import run as run_module
 from gradprof.events import tags
-from gradprof.events.framing import frame, summary_event, version_event
+from gradprof.events.block import decode_hist
+from gradprof.events.framing import frame, read_records, summary_event, version_event
 from gradprof.events.summary import json_value
 from gradprof.record import StepRecord
 from gradprof.run import Run, find_event_file, find_runs, load
@@ -133,7 +137,7 @@ def test_what_it_is(run: Run) -> None:
     assert run.sites == LABELS
     assert run.threshold == THRESHOLD
     assert run.header["model"] == "Synthetic"
-    assert run.header["format_version"] == 1
+    assert run.header["format_version"] == 2
     assert not run.truncated
     assert repr(run) == f"<gradprof.Run {str(run.path.parent)!r}: 152 steps of 4 sites>"
 
@@ -283,12 +287,15 @@ def test_two_runs_in_one_directory(two_runs: Path) -> None:
     assert load(two_runs / "exp1" / second.name).steps.tolist() == [0]
 
 
-def test_a_newer_format_says_what_to_use(tmp_path: Path) -> None:
-    header = header_of(["param/a"]) | {"format_version": 2, "gradprof": "9.1", "sites": "otherwise"}
+@pytest.mark.parametrize(("version", "writer"), [(1, "0.1.0"), (3, "9.1")])
+def test_another_format_says_what_to_use(tmp_path: Path, version: int, writer: str) -> None:
+    header = header_of(["param/a"]) | {"format_version": version, "gradprof": writer, "sites": "otherwise"}
     path = tmp_path / "events.out.tfevents.1.gradprof"
     event = summary_event(1.0, 0, json_value(tags.HEADER, json.dumps(header)))
     path.write_bytes(frame(version_event(1.0)) + frame(event))
-    with pytest.raises(ValueError, match=r"format version 2; .* reads version 1: .* wrote it \(9\.1\)"):
+    with pytest.raises(
+        ValueError, match=rf"format version {version}; .* reads version 2: .* wrote it \({writer}\)"
+    ):
         load(tmp_path)
 
 
@@ -388,3 +395,47 @@ with contextlib.suppress(AttributeError, ImportError):
     result = python(CHECK.format(code), str(run.path.parent))
     assert result.returncode == 1
     assert result.stderr == "imported: ['torch']\n"
+
+
+# --- histograms and their rows ---------------------------------------------------------------------
+
+
+def without(path: Path, unwanted: type[tags.OwnTag]) -> None:
+    """Take the events of one kind of tag out of a file."""
+    kept = [
+        data
+        for data, event in zip(read_records(path), events_of(path), strict=True)
+        if not any(isinstance(tags.parse(value.tag), unwanted) for value in event.summary.value)
+    ]
+    path.write_bytes(b"".join(map(frame, kept)))
+
+
+def test_rows_can_be_read_without_their_histograms(tmp_path: Path) -> None:
+    path = write_gradients(tmp_path, {"param/a": [[1.0], [2.0]]})
+    without(path, tags.HistTag)
+    run = load(path)
+    assert run.table("abs_max").tolist() == [[1.0], [2.0]]
+    with pytest.raises(ValueError, match=r"rows/0000000_0000000000: group 0 of its histograms is missing"):
+        run.hist("param/a")
+
+
+def test_histograms_without_rows_are_passed_over(tmp_path: Path) -> None:
+    """As where a run ends between the two."""
+    path = write_gradients(tmp_path, {"param/a": [[1.0], [2.0]]})
+    without(path, tags.RowsTag)
+    run = load(path)
+    assert run.steps.size == 0
+    assert run.hist("param/a").shape == (0, 128)
+
+
+def test_one_site_is_read_from_its_group_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(100)
+    rows = training.rows(100)
+    write_run(tmp_path, training.labels, (StepRecord(i, 1.7e9, row) for i, row in enumerate(rows)))
+    loaded = load(tmp_path)
+    decoded = []
+    monkeypatch.setattr(run_module, "decode_hist", lambda data: decoded.append(data) or decode_hist(data))
+    for site in (0, 24, 25, 99):
+        decoded.clear()
+        np.testing.assert_array_equal(loaded.hist(training.labels[site]), rows["hist"][:, site])
+        assert len(decoded) == 2  # blocks, of four groups and of two

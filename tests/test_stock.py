@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import Training, Values, rows_of
+from synthetic import Training, Values, observed_of, rows_of
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
@@ -19,15 +19,16 @@ from gradprof import stock
 from gradprof.events import tags
 from gradprof.kernels.bins import BIN_EDGES, N_BINS, bin_of
 from gradprof.kernels.row import empty_rows
+from gradprof.observed import ObservedBuffer
 from gradprof.stock import (
     HIST_PACE,
     SCALAR_PACE,
     SUMMARY_TAGS,
     Pace,
     StockSeries,
-    global_norm,
-    stock_histograms,
 )
+from gradprof.stock_histograms import stock_histograms
+from gradprof.stock_scalars import global_norm
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -43,7 +44,8 @@ class Points:
 
     def add(self, rows: np.ndarray, seconds: float = 0.0, wait: float = 0.0) -> Summary:
         self._step += 1
-        return self._take(self.series.add(rows, seconds, wait))
+        (summary,) = self.series.extend(observed_of(rows[None], seconds=seconds, wait=wait))
+        return self._take(summary)
 
     def rest(self) -> Summary:
         return self._take(self.series.rest())
@@ -392,27 +394,24 @@ def test_inf_is_never_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("norms", "expected"),
+    ("gradients", "expected"),
     [
-        ([3.0, 4.0], 5.0),
-        ([3e200, 4e200], 5e200),
-        ([3e-200, 4e-200], 5e-200),
-        ([1e-300, 1.0], 1.0),
-        ([math.nan, 2.0], 2.0),
-        ([0.0, 0.0], 0.0),
-        ([math.inf, 1.0], math.inf),
-        ([1.7e308] * 4, math.inf),
+        ([[3.0], [4.0]], 5.0),
+        ([[3e200], [4e200]], 5e200),
+        ([[3e-200], [-4e-200]], 5e-200),
+        ([[1e-300], [1.0]], 1.0),
+        ([[math.nan], [2.0]], 2.0),
+        ([[0.0], [0.0]], 0.0),
+        ([None, [1.0]], 1.0),
+        ([[1.7e308]] * 4, math.inf),
+        ([[math.nan], [math.inf], [], None], math.nan),
+        ([], math.nan),
     ],
 )
-def test_global_norm(norms: list[float], expected: float) -> None:
-    l2 = np.array([*norms, 1e9])
-    of = np.array([*(True for _ in norms), False])
-    assert global_norm(l2, of) == pytest.approx(expected, rel=1e-14)
-
-
-def test_global_norm_of_nothing() -> None:
-    assert math.isnan(global_norm(np.array([1.0, math.nan]), np.array([False, True])))
-    assert math.isnan(global_norm(np.empty(0), np.empty(0, dtype=bool)))
+def test_global_norm(gradients: list[Values], expected: float) -> None:
+    rows = rows_of([*gradients, [1e9]])[None]
+    of = np.array([*(True for _ in gradients), False])
+    assert global_norm(rows, of) == pytest.approx([expected], rel=1e-14, nan_ok=True)
 
 
 def test_real_rows() -> None:
@@ -427,3 +426,28 @@ def test_real_rows() -> None:
         np.testing.assert_allclose(points.values(tag), np.log10(rows["sq"][:, i]) / 2, rtol=1e-6)
     for i, tag in enumerate(tags.site_tags(tags.HIST, training.labels)):
         np.testing.assert_array_equal(points.values(tag)[:, :, 2].sum(axis=1), rows["hist"][:, i].sum(axis=1))
+
+
+# --- many steps at once ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pace", [(1, 1), (3, 2), (100, 12)])
+def test_steps_at_once_give_what_one_by_one_gives(
+    monkeypatch: pytest.MonkeyPatch, pace: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(stock, "SCALAR_PACE", pace)
+    monkeypatch.setattr(stock, "HIST_PACE", pace)
+    training = Training(5)
+    rows = training.rows(90)
+    rows[rows["n_obs"].cumsum(axis=0) % 7 == 0] = empty_rows(1)
+    rows[40] = empty_rows(5)
+    one_by_one, at_once = StockSeries(training.labels), StockSeries(training.labels)
+    buffer = ObservedBuffer(60, 5)  # used again and again, as by a writer
+    expected = []
+    for row in rows:
+        expected += one_by_one.extend(observed_of(row[None], buffer=buffer))
+    got = []
+    for piece in (rows[:1], rows[1:1], rows[1:60], rows[60:]):
+        got += at_once.extend(observed_of(piece, buffer=buffer))
+    assert got == expected
+    assert at_once.rest() == one_by_one.rest()

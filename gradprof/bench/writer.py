@@ -3,6 +3,8 @@
 Both write the same points: log10 of the largest magnitude and of the norm of every site, a histogram of
 log10|g| of every site, and the scalars of the whole step. `SummaryWriter` gets its values ready-made; what
 `RunWriter` derives from the rows, and the full record that only it writes, are in `RunWriter`'s time.
+
+And what of the interpreter it leaves to others: a loop in Python beside it, which turns as fast as it can.
 """
 
 from __future__ import annotations
@@ -22,17 +24,20 @@ from tensorboard.compat.proto.event_pb2 import Event
 from gradprof.events.framing import read_records
 from gradprof.record import StepRecord
 from gradprof.run import Run, load
-from gradprof.run_writer import RunWriter
+from gradprof.run_writer import FLUSH_SECONDS, RunWriter
 from gradprof.stats import derive
 
 from .pairs import alternate, ratios
 from .results import Bound, Check, Figure, Result
 from .session import Session
+from .spin import SpinLoop, paced_writer
 from .summary_writer import SummaryWriterPeer
 from .synthetic import synthetic_header, synthetic_steps
 
 BOUND = Bound("at least", 30.0)
-BOUND_SETUP = "200 sites, the first 100 steps of a run"
+BOUND_MS = Bound("at most", 0.5)
+BOUND_SPIN = Bound("at least", 0.98)
+BOUND_SETUP = "200 sites"
 
 _N_DISTINCT = 8
 _N_COMPARED = 3
@@ -49,9 +54,13 @@ class Extent:
     """Steps of a run in which every point is written."""
     later: tuple[int, int] = (1000, 1500)
     """Steps of a run in which points are thinned: from, to."""
+    spin_seconds: float = 1.1 * FLUSH_SECONDS
+    """How long the loop turns: a flush, and with it the encoding of a block, comes to lie in it."""
+    steps_per_second: float = 10.0
+    """Written beside the loop."""
 
 
-QUICK = Extent(sites=20, first=10, later=(20, 30))
+QUICK = Extent(sites=20, first=10, later=(20, 30), spin_seconds=0.3)
 
 
 def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = load) -> Result:
@@ -66,19 +75,15 @@ def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = lo
     checks = _checks(ours, peer, extent.first, load)
     figures: list[Figure] = []
     if all(check.passed for check in checks):
-        first, later = range(extent.first), range(*extent.later)
-        contenders = {
-            "RunWriter": _Contender(partial(ours.first, n_steps=len(first)), first, extent.sites),
-            "later": _Contender(partial(ours.later, steps=later), later, extent.sites),
-            "SummaryWriter": _Contender(partial(peer.phases, n_steps=len(first)), first, extent.sites),
-            "trimmed": _Contender(partial(peer.phases, n_steps=len(first), trim=True), first, extent.sites),
-        }
-        costs = alternate(contenders, session.rounds(pairs, "writer"))
+        contenders, loops = _contenders(ours, peer, extent), _loops(ours, extent)
+        costs = alternate({**contenders, **loops}, session.rounds(pairs, "writer"))
         figures = _figures(costs, {key: contender.bytes for key, contender in contenders.items()}, extent)
+        figures += _spin_figures(costs, {key: loop.waits for key, loop in loops.items()})
     return Result(
         name="writer",
         setup=f"{extent.sites} sites; CPU time of one step, bytes of one site and step; the peer is "
-        "SummaryWriter, trimmed: without empty bins",
+        "SummaryWriter, trimmed: without empty bins; the spin loop is in Python, beside a RunWriter "
+        f"that gets {extent.steps_per_second:g} steps a second",
         bound_setup=BOUND_SETUP,
         options={"pairs": pairs, **asdict(extent)},
         checks=checks,
@@ -87,10 +92,25 @@ def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = lo
     )
 
 
+def _contenders(ours: _Synthetic, peer: SummaryWriterPeer, extent: Extent) -> dict[str, _Contender]:
+    first, later = range(extent.first), range(*extent.later)
+    return {
+        "RunWriter": _Contender(partial(ours.first, n_steps=len(first)), first, extent.sites),
+        "later": _Contender(partial(ours.later, steps=later), later, extent.sites),
+        "SummaryWriter": _Contender(partial(peer.phases, n_steps=len(first)), first, extent.sites),
+        "trimmed": _Contender(partial(peer.phases, n_steps=len(first), trim=True), first, extent.sites),
+    }
+
+
+def _loops(ours: _Synthetic, extent: Extent) -> dict[str, SpinLoop]:
+    beside = partial(paced_writer, ours.writer, ours.record, extent.steps_per_second)
+    return {"alone": SpinLoop(extent.spin_seconds), "beside": SpinLoop(extent.spin_seconds, beside)}
+
+
 def _figures(costs: dict[str, list[float]], sizes: dict[str, list[float]], extent: Extent) -> list[Figure]:
-    def cost_of(key: str, name: str) -> list[Figure]:
+    def cost_of(key: str, name: str, bound: Bound | None = None) -> list[Figure]:
         return [
-            Figure(f"  {name}", "ms", [1e3 * s for s in costs[key]]),
+            Figure(f"  {name}", "ms", [1e3 * s for s in costs[key]], bound),
             Figure(f"  {name}", "bytes per site and step", sizes[key]),
         ]
 
@@ -98,12 +118,20 @@ def _figures(costs: dict[str, list[float]], sizes: dict[str, list[float]], exten
     first = f"first {extent.first} steps"
     return [
         Figure(f"cheaper, {first}", "x", ratios(peer, of=costs["RunWriter"]), BOUND),
-        *cost_of("RunWriter", "RunWriter"),
+        *cost_of("RunWriter", "RunWriter", BOUND_MS),
         *cost_of("SummaryWriter", "SummaryWriter"),
         Figure(f"cheaper, steps {extent.later[0]}-{extent.later[1]}", "x", ratios(peer, of=costs["later"])),
-        *cost_of("later", "RunWriter"),
+        *cost_of("later", "RunWriter", BOUND_MS),
         Figure("cheaper, trimmed peer", "x", ratios(costs["trimmed"], of=costs["RunWriter"])),
         *cost_of("trimmed", "SummaryWriter, trimmed"),
+    ]
+
+
+def _spin_figures(costs: dict[str, list[float]], waits: dict[str, list[float]]) -> list[Figure]:
+    """What is left to the loop of its turns, and of the time in which it turned."""
+    return [
+        Figure("spin loop beside / alone", "ratio", ratios(costs["alone"], of=costs["beside"]), BOUND_SPIN),
+        Figure("  its share of the time", "ratio", ratios(waits["alone"], of=waits["beside"])),
     ]
 
 
@@ -147,17 +175,23 @@ class _Synthetic:
     def rows(self, step: int) -> np.ndarray:
         return self._steps[step % len(self._steps)]
 
+    def record(self, step: int) -> StepRecord:
+        return StepRecord(step, time.time(), self.rows(step), seconds=1e-3)
+
+    def writer(self, directory: Path) -> RunWriter:
+        return RunWriter(directory, self._header)
+
     def first(self, directory: Path, n_steps: int) -> Iterator[None]:
         """A whole run, opening and closing included."""
         yield
-        writer = RunWriter(directory, self._header)
+        writer = self.writer(directory)
         self._write(writer, range(n_steps))
         writer.close()
         yield
 
     def later(self, directory: Path, steps: range) -> Iterator[None]:
         """These steps of a longer run, from flush to flush."""
-        writer = RunWriter(directory, self._header)
+        writer = self.writer(directory)
         self._write(writer, range(steps.start))
         writer.flush()
         yield
@@ -168,7 +202,7 @@ class _Synthetic:
 
     def _write(self, writer: RunWriter, steps: range) -> None:
         for step in steps:
-            writer.write(StepRecord(step, time.time(), self.rows(step), seconds=1e-3))
+            writer.write(self.record(step))
 
 
 def _checks(ours: _Synthetic, peer: SummaryWriterPeer, n_steps: int, load: Load) -> list[Check]:

@@ -35,10 +35,11 @@ def version_event(wall_time: float) -> bytes:
 def summary_event(wall_time: float, step: int, summary: bytes) -> bytes:
     """An event around serialized `Summary` values, without parsing them."""
     head: bytes = Event(wall_time=wall_time, step=step).SerializeToString()
-    return b"".join((head, _SUMMARY_FIELD, _varint(len(summary)), summary))
+    return b"".join((head, _SUMMARY_FIELD, varint(len(summary)), summary))
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A length as protocol buffers write it."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

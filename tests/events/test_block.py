@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from synthetic import Training, rows_of
 
-from gradprof.events.block import BadBlock, Block, EncodedBlock, encode
+from gradprof.events import tags
+from gradprof.events.block import (
+    NARROW,
+    BadBlock,
+    Block,
+    EncodedRows,
+    decode_hist,
+    encode_hist,
+    encode_rows,
+    hist_groups,
+)
 from gradprof.kernels.row import ROW_DTYPE, ROW_WORDS, empty_rows
 
 
@@ -34,57 +43,64 @@ names = st.text(max_size=12) | st.sampled_from(["loss", "<script>", "ü/µ·Grö
 
 
 @st.composite
-def blocks(draw: Any) -> Block:
-    """Every word of every row is any 64 bits; so are times."""
+def any_rows(draw: Any) -> np.ndarray:
+    """Structured array `[steps, sites]`, every word of every row any 64 bits."""
     steps, sites = draw(st.integers(0, 5)), draw(st.integers(0, 3))
     bits = draw(hnp.arrays(np.int64, (steps, sites, ROW_WORDS), elements=words, fill=words))
-    times = draw(hnp.arrays(np.int64, (4, steps), elements=words))
+    return bits.view(ROW_DTYPE)[..., 0] if sites else np.empty((steps, sites), dtype=ROW_DTYPE)
+
+
+@st.composite
+def blocks(draw: Any) -> Block:
+    """So are times."""
+    rows = draw(any_rows())
+    times = draw(hnp.arrays(np.int64, (4, len(rows)), elements=words))
     points = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats()), max_size=3)
     return Block(
         times[0],
         *times[1:].view(np.float64),
-        rows=bits.view(ROW_DTYPE)[..., 0] if sites else np.empty((steps, sites), dtype=ROW_DTYPE),
+        fields=rows,
         scalars=draw(st.dictionaries(names, points, max_size=3)),
         shapes=draw(st.dictionaries(names, st.lists(st.integers(0, 2**40), max_size=4), max_size=3)),
     )
 
 
-def block_of(rows: np.ndarray, **fields: Any) -> Block:
+def block_of(rows: np.ndarray, **others: Any) -> Block:
     n = len(rows)
     times = {name: np.linspace(0, 1, n) for name in ("wall_times", "seconds", "waits")}
-    return Block(**{"steps": np.arange(n), **times, "rows": rows, **fields})
+    return Block(**{"steps": np.arange(n), **times, "fields": rows, **others})
 
 
-def assert_same(decoded: EncodedBlock, block: Block) -> None:
+def assert_comes_back(block: Block) -> None:
+    decoded, rows = EncodedRows(encode_rows(block)), block.fields
+    assert isinstance(rows, np.ndarray)
     for name in ("steps", "wall_times", "seconds", "waits"):
         assert getattr(decoded, name).tobytes() == getattr(block, name).tobytes(), name
-    rows = decoded.rows()
-    assert rows.dtype == ROW_DTYPE
-    assert rows.shape == decoded.shape == block.rows.shape
-    assert rows.tobytes() == block.rows.tobytes()
+    fields = decoded.fields()
+    assert fields.shape == decoded.shape == rows.shape
+    assert fields.dtype.names == tuple(name for name in ROW_DTYPE.names or () if name != "hist")
+    for name in fields.dtype.names or ():
+        assert fields[name].tobytes() == np.ascontiguousarray(rows[name]).tobytes(), name
     assert repr(decoded.scalars) == repr(block.scalars)  # tells -0.0 from 0.0, and takes NaN for NaN
     assert decoded.shapes == block.shapes
+    hist = decode_hist(encode_hist(rows["hist"]))
+    assert hist.dtype == np.int64
+    np.testing.assert_array_equal(hist, rows["hist"])
 
 
 @given(blocks())
 def test_every_bit_comes_back(block: Block) -> None:
-    decoded = EncodedBlock(encode(block))
-    assert_same(decoded, block)
-    assert decoded.hist().tobytes() == np.ascontiguousarray(block.rows["hist"]).tobytes()
-    fields = decoded.fields()
-    assert fields.dtype.names == tuple(name for name in ROW_DTYPE.names or () if name != "hist")
-    for name in fields.dtype.names or ():
-        assert fields[name].tobytes() == np.ascontiguousarray(block.rows[name]).tobytes(), name
+    assert_comes_back(block)
 
 
-@given(blocks(), st.data())
-def test_one_word_of_a_calm_block(block: Block, data: st.DataObject) -> None:
+@given(st.data())
+def test_one_word_of_a_calm_block(data: st.DataObject) -> None:
     """Rows that stay the same but for one word, where predictions are right everywhere else."""
     rows = np.repeat(Training(3).rows(1), 4, axis=0)
     at = tuple(data.draw(st.integers(0, n - 1)) for n in (4, 3, ROW_WORDS))
     as_words = rows.view(np.int64).reshape(4, 3, ROW_WORDS)
     as_words[at] = data.draw(words)
-    assert_same(EncodedBlock(encode(block_of(rows))), block_of(rows))
+    assert_comes_back(block_of(rows))
 
 
 @pytest.mark.parametrize(
@@ -100,21 +116,63 @@ def test_one_word_of_a_calm_block(block: Block, data: st.DataObject) -> None:
     ids=["no steps", "nothing seen", "1 step, 1 site", "sites come and go", "1 real row", "real rows"],
 )
 def test_shapes_of_runs(rows: np.ndarray) -> None:
-    block = block_of(rows, scalars={"loss": [(0, 1.5), (7, float("nan"))]}, shapes={"param/w": []})
-    assert_same(EncodedBlock(encode(block)), block)
+    scalars = {"loss": [(0, 1.5), (7, float("nan")), (3, float("inf")), (2**60 + 1, 0.1 + 0.2)]}
+    assert_comes_back(block_of(rows, scalars=scalars, shapes={"param/w": []}))
 
 
-def test_no_observed_step_but_scalars() -> None:
-    scalars = {"loss": [(3, float("inf")), (4, -0.0), (2**60 + 1, 0.1 + 0.2)]}
-    block = block_of(np.empty((0, 2), dtype=ROW_DTYPE), scalars=scalars)
-    assert_same(EncodedBlock(encode(block)), block)
+@pytest.mark.parametrize("largest", [0, 1, NARROW - 1, NARROW, 2**31 - 1, 2**31, 2**32, 2**63 - 1, -1])
+def test_counts_on_both_sides_of_32_bits(largest: int) -> None:
+    hist = np.zeros((4, 2, 128), dtype=np.int64)
+    hist[1:3, 1, 5] = largest
+    hist[3, :, 127] = largest
+    np.testing.assert_array_equal(decode_hist(encode_hist(hist)), hist)
+
+
+def test_narrow_counts_are_written_as_wide_ones() -> None:
+    hist = Training(3).rows(9)["hist"]
+    assert encode_hist(hist.astype(np.int32)) == encode_hist(hist)
+
+
+def test_only_the_fields_asked_for() -> None:
+    rows = Training(5).rows(9)
+    encoded = EncodedRows(encode_rows(block_of(rows)))
+    some = encoded.fields(["sq_small", "numel", "sq"])
+    assert some.dtype.names == ("numel", "sq", "sq_small")
+    for name in some.dtype.names:
+        np.testing.assert_array_equal(some[name], rows[name])
+    assert encoded.fields([]).shape == (9, 5)
+
+
+# --- groups of histograms --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "n_sites", "n_groups"),
+    [(0, 5, 1), (1, 1, 1), (64, 1, 1), (64, 32, 1), (64, 33, 2), (64, 200, 7), (28, 1000, 14), (1, 9000, 5)],
+)
+def test_groups_have_about_2048_rows(n_steps: int, n_sites: int, n_groups: int) -> None:
+    assert hist_groups(n_steps, n_sites) == n_groups
+
+
+def test_a_group_cannot_be_smaller_than_a_site() -> None:
+    assert hist_groups(5000, 3) == 3
+    assert hist_groups(64, 0) <= 1
+
+
+def test_groups_are_the_whole() -> None:
+    rows = Training(150).rows(30)
+    n_groups = hist_groups(30, 150)
+    assert n_groups > 1
+    groups = (tags.group_sites(group, n_groups, 150) for group in range(n_groups))
+    decoded = [decode_hist(encode_hist(rows["hist"][:, sites])) for sites in groups]
+    np.testing.assert_array_equal(np.concatenate(decoded, axis=1), rows["hist"])
 
 
 # --- sizes -----------------------------------------------------------------------------------------
 
 
 def bytes_per_row(rows: np.ndarray) -> float:
-    return len(encode(block_of(rows))) / rows.size
+    return (len(encode_rows(block_of(rows))) + len(encode_hist(rows["hist"]))) / rows.size
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,62 +191,41 @@ def test_what_does_not_change_takes_next_to_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def encoded() -> bytes:
-    return encode(block_of(Training(2).rows(3), scalars={"loss": [(0, 1.0)]}))
-
-
-@pytest.mark.parametrize("data", [b"", b"GPB", b"GPB1", b"GPB1\0\0\0", b"GPB2" + bytes(99), b"\x1f\x8b" * 9])
-def test_foreign_bytes(data: bytes) -> None:
-    with pytest.raises(BadBlock):
-        EncodedBlock(data)
+    return encode_rows(block_of(Training(2).rows(3), scalars={"loss": [(0, 1.0)]}))
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(BadBlock, match="expected a block that starts with b'GPB1', got b'GPB9'"):
-        EncodedBlock(b"GPB9" + bytes(99))
+    with pytest.raises(BadBlock, match="expected a block that starts with b'GPR2', got b'GPB1'"):
+        EncodedRows(b"GPB1" + bytes(99))
+    with pytest.raises(BadBlock, match="expected a block that starts with b'GPH2', got b'GPR2'"):
+        decode_hist(b"GPR2" + bytes(99))
 
 
-def test_a_truncated_block(encoded: bytes) -> None:
-    for n in range(len(encoded)):
-        with pytest.raises(BadBlock):
-            EncodedBlock(encoded[:n])
-    with pytest.raises(BadBlock):
-        EncodedBlock(encoded + b"\0")
-
-
-def test_damage_in_a_stream_is_found(encoded: bytes) -> None:
-    """But for the few bits that a deflate stream does not use, and which change nothing."""
-    whole = EncodedBlock(encoded).rows().tobytes()
-    unused = 0
-    for at in range(8 + struct.unpack_from("<I", encoded, 4)[0], len(encoded)):
-        damaged = bytearray(encoded)
-        damaged[at] ^= 0x10
-        try:
-            rows = EncodedBlock(bytes(damaged)).rows()
-        except BadBlock:
-            continue
-        assert rows.tobytes() == whole, at
-        unused += 1
-    assert unused <= 3
-
-
-def test_the_histogram_stays_compressed_until_asked_for(encoded: bytes) -> None:
-    block = EncodedBlock(encoded[:-5] + b"     ")
-    assert block.fields()["n_obs"].all()
-    with pytest.raises(BadBlock, match="'hist'"):
-        block.hist()
+def test_damaged_and_truncated_blocks(encoded: bytes) -> None:
+    hist = encode_hist(Training(2).rows(3)["hist"])
+    for data, decode in ((encoded, EncodedRows), (hist, decode_hist)):
+        for at in range(0, len(data), 3):
+            damaged = bytearray(data)
+            damaged[at] ^= 0x10
+            for bad in (bytes(damaged), data[:at]):
+                with pytest.raises(BadBlock):
+                    decode(bad)
 
 
 def test_blocks_are_as_documented(encoded: bytes) -> None:
-    """Other programs read it by this: the magic, the length of the header, the header, the streams."""
-    (length,) = struct.unpack_from("<I", encoded, 4)
-    header = json.loads(encoded[8 : 8 + length])
-    assert (encoded[:4], header["steps"], header["sites"]) == (b"GPB1", 3, 2)
-    assert list(header["streams"]) == ["steps", "fields", "hist"]
-    assert 8 + length + sum(header["streams"].values()) == len(encoded)
-    steps = zlib.decompress(encoded[8 + length :][: header["streams"]["steps"]])
+    """Other programs read it by this: magic, checksum, length of the header, the header, the streams."""
+    (length,) = struct.unpack_from("<I", encoded, 8)
+    header = json.loads(encoded[12 : 12 + length])
+    assert (encoded[:4], header["steps"], header["sites"]) == (b"GPR2", 3, 2)
+    assert list(header["streams"]) == ["steps", "fields"]
+    assert 12 + length + sum(header["streams"].values()) == len(encoded)
+    stream = encoded[12 + length :][: header["streams"]["steps"]]
+    (deflated,) = struct.unpack_from("<I", stream)
+    steps = zlib.decompress(stream[4 : 4 + deflated], wbits=-15)
     assert np.frombuffer(steps, "<i8", 3).tolist() == [0, 1, 2]
 
 
 def test_same_block_same_bytes() -> None:
-    block = block_of(Training(4).rows(8))
-    assert encode(block) == encode(replace(block, rows=block.rows.copy()))
+    rows = Training(4).rows(8)
+    fields = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
+    assert encode_rows(block_of(rows)) == encode_rows(block_of(rows, fields=fields))

@@ -19,13 +19,14 @@ from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, DATA_CLASS_T
 from tensorboard.util import tensor_util
 
 from gradprof.events import tags
-from gradprof.events.block import EncodedBlock
+from gradprof.events.block import EncodedRows, decode_hist
 from gradprof.record import StepRecord
 from gradprof.run import Run, load
 from gradprof.stock import SUMMARY_TAGS
 
 LABELS = [*Training(4).labels, "param/sometimes", "output/<b>größe|`x`"]
 N_STEPS = 130
+BLOCKS = [(tags.RowsTag(i, 64 * i), tags.HistTag(i, 64 * i, 0, 1)) for i in range(3)]
 
 
 def records() -> list[StepRecord]:
@@ -74,7 +75,7 @@ def log10(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def test_tags(seen: EventAccumulator) -> None:
-    expected = {tags.HEADER, tags.ABOUT, "loss", *(tags.block_tag(i) for i in range(3))}
+    expected = {tags.HEADER, tags.ABOUT, "loss", *(str(tag) for pair in BLOCKS for tag in pair)}
     expected |= {f"grad_summary/{tag}" for tag in SUMMARY_TAGS}
     for group in (tags.ABS_MAX, tags.L2, tags.HIST):
         expected |= set(tags.site_tags(group, LABELS))
@@ -146,24 +147,31 @@ def test_header_and_text(seen: EventAccumulator, run: Run) -> None:
     assert "| 5 | output/<b>größe\\|`x`" in document(seen, tags.ABOUT)
 
 
+def content(seen: EventAccumulator, tag: tags.OwnTag, plugin_name: str) -> bytes:
+    (event,) = seen.Tensors(str(tag))  # unique tags: no reservoir can drop one
+    metadata = seen.SummaryMetadata(str(tag))
+    assert (metadata.plugin_data.plugin_name, metadata.data_class) == (plugin_name, DATA_CLASS_TENSOR)
+    data: bytes = tensor_util.make_ndarray(event.tensor_proto).tobytes()
+    return data
+
+
 def test_blocks(seen: EventAccumulator, run: Run) -> None:
-    blocks = []
-    for i in range(3):
-        (event,) = seen.Tensors(tags.block_tag(i))  # unique tags: no reservoir can drop one
-        metadata = seen.SummaryMetadata(tags.block_tag(i))
-        assert (metadata.plugin_data.plugin_name, metadata.data_class) == ("gradprof", DATA_CLASS_TENSOR)
-        blocks.append(EncodedBlock(tensor_util.make_ndarray(event.tensor_proto).tobytes()))
-        assert event.step == blocks[-1].steps[-1]
+    blocks = [EncodedRows(content(seen, tag, "gradprof")) for tag, _ in BLOCKS]
     assert np.concatenate([block.steps for block in blocks]).tolist() == list(range(N_STEPS))
-    rows = np.concatenate([block.rows() for block in blocks])
-    assert rows.tobytes() == np.stack([record.rows for record in records()]).tobytes()
-    np.testing.assert_array_equal(rows["numel"], np.nan_to_num(run.table("numel")))
+    assert [seen.Tensors(str(tag))[0].step for tag, _ in BLOCKS] == [block.steps[-1] for block in blocks]
+    written = np.stack([record.rows for record in records()])
+    fields = np.concatenate([block.fields() for block in blocks])
+    for name in fields.dtype.names or ():
+        assert fields[name].tobytes() == written[name].tobytes(), name
+    hists = [decode_hist(content(seen, tag, "gradprof_hist")) for _, tag in BLOCKS]
+    np.testing.assert_array_equal(np.concatenate(hists), written["hist"])
+    np.testing.assert_array_equal(fields["numel"], np.nan_to_num(run.table("numel")))
 
 
 def test_sampling_drops_no_block(directory: Path) -> None:
     seen = EventAccumulator(str(directory), size_guidance={"tensors": 1}).Reload()
-    for i in range(3):
-        assert len(seen.Tensors(tags.block_tag(i))) == 1
+    for pair in BLOCKS:
+        assert [len(seen.Tensors(str(tag))) for tag in pair] == [1, 1]
     assert len(seen.Tensors("loss")) == 1  # as everything else is sampled
 
 

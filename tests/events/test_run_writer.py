@@ -65,8 +65,17 @@ def test_block_tags_are_unique_and_no_point_comes_twice(tmp_path: Path) -> None:
     points = [(value.tag, event.step) for event in events_of(path) for value in event.summary.value]
     assert len(points) == len(set(points))
     assert ("loss", 800) in points
-    blocks = [tag for tag, _ in points if tag.startswith(tags.BLOCK_PREFIX)]
-    assert blocks == [tags.block_tag(i) for i in range(11)]
+    own = [tag for tag in map(tags.parse, dict(points)) if tag is not None]
+    assert len(own) == sum(isinstance(tags.parse(tag), tags.OwnTag) for tag, _ in points)
+    blocks = [tag for tag in own if isinstance(tag, tags.RowsTag)]
+    assert blocks == [tags.RowsTag(i, 64 * i) for i in range(11)]
+    assert [tag for tag in own if isinstance(tag, tags.HistTag)] == [
+        tags.HistTag(*tag, 0, 1) for tag in blocks
+    ]
+    assert [tag for tag in own if isinstance(tag, tags.PooledTag)] == [
+        tags.PooledTag(8, 0),
+        tags.PooledTag(64, 0),
+    ]
 
 
 def test_the_text_tab_has_the_shapes_that_became_known(tmp_path: Path) -> None:
@@ -131,7 +140,7 @@ def test_a_flush_writes_the_block_that_is_not_full(tmp_path: Path) -> None:
 
 
 def test_buffered_events_go_out_when_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_writer, "_BUFFER_BYTES", 20_000)
+    monkeypatch.setattr(run_writer, "_BUFFER_BYTES", 1000)
     writer = RunWriter(tmp_path, header_of(["param/a", "param/b"]))
     at_start = event_file(tmp_path).stat().st_size
     for record in many(100):
@@ -179,14 +188,14 @@ def blocks_before(path: Path) -> Iterator[list[str]]:
     found: list[str] = []
     yield list(found)
     for event in events_of(path):
-        found += [v.tag for v in event.summary.value if v.tag.startswith(tags.BLOCK_PREFIX)]
+        found += [v.tag for v in event.summary.value if v.tag.startswith(tags.ROWS_PREFIX)]
         yield list(found)
 
 
 def test_a_damaged_byte_ends_the_run_before_it(tmp_path: Path) -> None:
     path = write_run(tmp_path, ["param/a", "param/b"], many(200))
     data = bytearray(path.read_bytes())
-    data[data.index(tags.block_tag(1).encode()) + 200] ^= 1
+    data[data.index(str(tags.RowsTag(1, 64)).encode()) + 200] ^= 1
     path.write_bytes(data)
     run = load(path)
     assert run.truncated
@@ -195,9 +204,11 @@ def test_a_damaged_byte_ends_the_run_before_it(tmp_path: Path) -> None:
 
 def test_a_block_of_another_format_is_named(tmp_path: Path) -> None:
     path = write_run(tmp_path, ["param/a"], many(3, 1))
-    value = bytes_value(tags.block_tag(7), b"GPB9" + bytes(30))
+    value = bytes_value(str(tags.RowsTag(7, 3)), b"GPB9" + bytes(30))
     path.write_bytes(path.read_bytes() + frame(summary_event(1.0, 9, value)))
-    with pytest.raises(ValueError, match=r"gradprof/rows/0000007: expected a block .* got b'GPB9'"):
+    with pytest.raises(
+        ValueError, match=r"gradprof/rows/0000007_0000000003: expected a block .* got b'GPB9'"
+    ):
         load(path)
 
 

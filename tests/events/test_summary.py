@@ -15,6 +15,7 @@ from tensorboard.plugins.histogram.metadata import parse_plugin_metadata
 from tensorboard.util import tensor_util
 
 from gradprof.events import tags
+from gradprof.events.block import hist_groups
 from gradprof.events.summary import (
     HIST_ROWS,
     HistogramTemplate,
@@ -139,14 +140,59 @@ def test_site_tags_sort_in_model_order(n: int) -> None:
     assert made[-1].endswith(f"_param/layer{n - 1}.weight")
 
 
+OWN_TAGS = {
+    tags.RowsTag(7, 448): "gradprof/rows/0000007_0000000448",
+    tags.HistTag(7, 448, 3, 16): "gradprof/hist/0000007_0000000448/03of16",
+    tags.HistTag(7, 448, 3, 120): "gradprof/hist/0000007_0000000448/003of120",
+    tags.PooledTag(8, 2): "gradprof/pooled/8/0000002",
+    tags.PooledHistTag(64, 2, 0, 1): "gradprof/pooled_hist/64/0000002/00of01",
+}
+
+
+@pytest.mark.parametrize("tag", OWN_TAGS)
+def test_own_tags_say_what_they_hold(tag: tags.OwnTag) -> None:
+    assert str(tag) == OWN_TAGS[tag]
+    assert tags.parse(str(tag)) == tag
+    assert type(tags.parse(str(tag))) is type(tag)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("", "gradprof", tags.HEADER, tags.ABOUT, "loss", "gradprof/rows/", "gradprof/rows/0000007"),
+        *("gradprof/rows/0000007_0000000448/00of01", "x/gradprof/pooled/8/0000002", "gradprof/pooled/8/2"),
+        *("gradprof/hist/0000007_0000000448", "gradprof/rows/0000007_0000000448\n"),
+    ],
+)
+def test_other_tags_are_not_own(tag: str) -> None:
+    assert tags.parse(tag) is None
+
+
 def test_block_tags_are_unique_and_sort() -> None:
-    made = [tags.block_tag(i) for i in (0, 1, 9, 10, 99, 100, 999_999, 9_999_999)]
-    assert sorted(made) == made
-    assert len(set(made)) == len(made)
-    assert all(tag.startswith(tags.BLOCK_PREFIX) for tag in made)
+    numbers = (0, 1, 9, 10, 99, 100, 999_999, 9_999_999)
+    for made in (
+        [str(tags.RowsTag(i, 64 * i)) for i in numbers],
+        [str(tags.PooledTag(8, i)) for i in numbers],
+        [str(tags.HistTag(0, 0, i, 120)) for i in range(120)],
+    ):
+        assert sorted(made) == made
+        assert len(set(made)) == len(made)
+
+
+@given(st.integers(1, 3000), st.integers(1, 100))
+def test_groups_divide_the_sites(n_sites: int, n_steps: int) -> None:
+    n_groups = hist_groups(n_steps, n_sites)
+    groups = [tags.group_sites(group, n_groups, n_sites) for group in range(n_groups)]
+    assert [site for group in groups for site in range(n_sites)[group]] == list(range(n_sites))
+    sizes = [group.stop - group.start for group in groups]
+    assert min(sizes) > 0
+    assert max(sizes) * n_steps <= 2048 + n_steps
+    for group, sites in enumerate(groups):
+        for site in (sites.start, sites.stop - 1):
+            assert tags.group_of_site(site, n_groups, n_sites) == group
 
 
 def test_own_tags_are_reserved() -> None:
-    made = [tags.HEADER, tags.ABOUT, tags.block_tag(0), f"{tags.SUMMARY}/zero_share"]
+    made = [tags.HEADER, tags.ABOUT, *map(str, OWN_TAGS), f"{tags.SUMMARY}/zero_share"]
     made += [tags.site_tags(group, ["param/w"])[0] for group in (tags.ABS_MAX, tags.L2, tags.HIST)]
     assert {tag.partition("/")[0] for tag in made} == set(tags.RESERVED)

@@ -16,7 +16,8 @@ from tensorboard.util import grpc_util
 
 import gradprof
 from gradprof.events import tags
-from gradprof.events.block import EncodedBlock
+from gradprof.events.block import EncodedRows, decode_hist
+from gradprof.kernels.row import ROW_DTYPE
 
 
 def python_provider(logdir: Path) -> Any:
@@ -56,23 +57,31 @@ def rust_provider(logdir: Path) -> Any:
 def test_every_row_comes_back(provider: Any, logdir: Path) -> None:
     data = provider(logdir)
     run = gradprof.load(logdir / "real")
-    listed = data.list_tensors(RequestContext(), experiment_id="", plugin_name=tags.PLUGIN_NAME)
-    assert all(len(tag) < 80 for tag in listed["real"])
-    read = data.read_tensors(
-        RequestContext(), experiment_id="", plugin_name=tags.PLUGIN_NAME, downsample=1000
-    )["real"]
-    header = json.loads(read[tags.HEADER][0].numpy.item())
+    own, hists = (read_all(data, plugin) for plugin in (tags.PLUGIN_NAME, tags.HIST_PLUGIN_NAME))
+    header = json.loads(own.pop(tags.HEADER).item())
     assert [site["label"] for site in header["sites"]] == run.sites
     np.testing.assert_array_equal(header["bin_edges"], gradprof.BIN_EDGES)
 
-    blocks = [
-        EncodedBlock(read[tag][0].numpy.tobytes())
-        for tag in sorted(read)
-        if tag.startswith(tags.BLOCK_PREFIX)
-    ]
-    assert np.concatenate([block.steps for block in blocks]).tolist() == run.steps.tolist()
-    rows = np.concatenate([block.rows() for block in blocks])
+    blocks = {tags.parse(tag): EncodedRows(own[tag].tobytes()) for tag in sorted(own)}
+    assert np.concatenate([block.steps for block in blocks.values()]).tolist() == run.steps.tolist()
+    rows = np.zeros((len(run.steps), len(run.sites)), dtype=ROW_DTYPE)
+    for tag, block in blocks.items():
+        fields = block.fields()
+        for name in fields.dtype.names or ():
+            rows[name][tag.ordinal : tag.ordinal + len(fields)] = fields[name]
+    for tag in map(tags.parse, hists):
+        hist = decode_hist(hists[str(tag)].tobytes())
+        sites = tags.group_sites(tag.group, tag.n_groups, len(run.sites))
+        rows["hist"][tag.ordinal : tag.ordinal + len(hist), sites] = hist
     for step in run.steps:
         record = run.record(step)
         for i, label in enumerate(run.sites):
             assert gradprof.TensorStats.from_row(rows[step, i]) == record[label]
+
+
+def read_all(data: Any, plugin_name: str) -> dict[str, Any]:
+    """The array of every tag of a plugin, each of which has one."""
+    listed = data.list_tensors(RequestContext(), experiment_id="", plugin_name=plugin_name)
+    assert all(len(tag) < 80 for tag in listed["real"])
+    read = data.read_tensors(RequestContext(), experiment_id="", plugin_name=plugin_name, downsample=1000)
+    return {tag: datum.numpy for tag, (datum,) in read["real"].items()}

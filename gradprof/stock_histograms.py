@@ -1,0 +1,120 @@
+"""The histograms of the stock dashboards: log10 of the magnitudes of each site, by TensorBoard's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gradprof.kernels.bins import BIN_EDGES, bin_of
+
+from .events import tags
+from .events.summary import HIST_ROWS, HistogramTemplate
+from .metrics import Float32Array
+from .observed import Observed
+
+FloatArray = npt.NDArray[np.float64]
+
+_LOG_EDGES = np.log10(BIN_EDGES)
+_EDGES_FROM = np.lib.stride_tricks.sliding_window_view(_LOG_EDGES.astype(np.float32), HIST_ROWS + 1)
+"""The edges of the rows from each bin on, float32 `[129 - 32, 33]`."""
+
+
+class HistogramSeries:
+    """Collects steps and gives the serialized points of all histograms."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._template = HistogramTemplate(
+            tags.site_tags(tags.HIST, labels), "log10 of the gradient's magnitudes, zeros left out"
+        )
+        self._pending: _Merged | None = None
+        self._centre = np.zeros(len(labels))
+
+    def extend(self, observed: Observed, due: Sequence[int]) -> dict[int, bytes]:
+        """The points at those of the observed steps that are due, each covering all since the one before."""
+        points, start = {}, 0
+        for at in due:
+            points[at] = self._filled(self._merged(observed, slice(start, at + 1)))
+            start = at + 1
+        if start < len(observed):
+            self._pending = self._merged(observed, slice(start, len(observed))).copy()
+        return points
+
+    def rest(self) -> bytes:
+        """The point of the steps after the last one that was due, empty if there are none."""
+        pending, self._pending = self._pending, None
+        return b"" if pending is None else self._filled(pending)
+
+    def _merged(self, observed: Observed, steps: slice) -> _Merged:
+        """These steps and those pending before them."""
+        pending, self._pending = self._pending, None
+        merged = _Merged.of(observed, steps)
+        return merged if pending is None else pending.with_more(merged)
+
+    def _filled(self, point: _Merged) -> bytes:
+        rows = stock_histograms(point.hist, point.abs_min, point.abs_max, self._centre)
+        last = bin_of(point.abs_max)
+        middle = (_LOG_EDGES[last] + _LOG_EDGES[last + 1]) / 2
+        self._centre = np.where(point.abs_max > 0, middle, self._centre)
+        return self._template.fill(rows, point.seen)
+
+
+@dataclass
+class _Merged:
+    """Several steps as one: all arrays `[sites]`, `hist` `[sites, 128]`."""
+
+    seen: npt.NDArray[np.bool_]
+    hist: np.ndarray
+    abs_min: FloatArray
+    abs_max: FloatArray
+
+    @classmethod
+    def of(cls, observed: Observed, steps: slice) -> _Merged:
+        hist = observed.hist[steps]
+        return cls(
+            seen=observed.fields["n_obs"][steps].max(axis=0) > 0,
+            hist=hist[0] if len(hist) == 1 else hist.sum(axis=0, dtype=np.int64),
+            abs_min=observed.fields["abs_min"][steps].min(axis=0),
+            abs_max=observed.fields["abs_max"][steps].max(axis=0),
+        )
+
+    def copy(self) -> _Merged:
+        """As it is now, whatever becomes of the observed steps."""
+        return replace(self, hist=self.hist.astype(np.int64))
+
+    def with_more(self, later: _Merged) -> _Merged:
+        return _Merged(
+            self.seen | later.seen,
+            self.hist + later.hist,
+            np.minimum(self.abs_min, later.abs_min),
+            np.maximum(self.abs_max, later.abs_max),
+        )
+
+
+def stock_histograms(
+    hist: np.ndarray, abs_min: FloatArray, abs_max: FloatArray, centre: FloatArray
+) -> Float32Array:
+    """TensorBoard's histograms of log10|g|: float32 `[sites, 32, 3]` of (left, right, count).
+
+    The last 31 rows are the quarter-decades down from the largest magnitude, the first row is all below,
+    and every edge is clipped to the range of values seen, because an empty end would stretch the axis.
+
+    Args:
+        hist: counts, `[sites, 128]`.
+        abs_min: smallest non-zero magnitude, inf if there is none, `[sites]`.
+        abs_max: largest magnitude, `[sites]`.
+        centre: where, in log10, to put the empty histogram of a site without any value, `[sites]`.
+    """
+    occupied = abs_max > 0
+    low = np.log10(abs_min, out=centre.copy(), where=occupied).astype(np.float32)
+    high = np.log10(abs_max, out=centre.copy(), where=occupied).astype(np.float32)
+    first = np.maximum(bin_of(abs_max) - (HIST_ROWS - 1), 0)
+    edges = np.clip(_EDGES_FROM[first], low[:, None], high[:, None])
+    edges[:, 0], edges[:, -1] = low, high
+    counts = np.lib.stride_tricks.sliding_window_view(hist, HIST_ROWS, axis=1)[np.arange(len(hist)), first]
+    rows = np.empty((len(hist), HIST_ROWS, 3), dtype=np.float32)
+    rows[:, :, 0], rows[:, :, 1], rows[:, :, 2] = edges[:, :-1], edges[:, 1:], counts
+    rows[:, 0, 2] = hist.sum(axis=1) - counts[:, 1:].sum(axis=1)
+    return rows

@@ -25,7 +25,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["gradprof", "gradprof.*"]), "gradprof.kernels"],
     package_dir={"gradprof.kernels": "kernels"},
-    package_data={"gradprof": ["py.typed"]},
+    package_data={"gradprof": ["py.typed"], "gradprof.tab": ["static/*"]},
     install_requires=[
         "torch>=2.11",
         "numpy>=1.26",
@@ -36,7 +36,10 @@ setup(
         "triton>=3.6; platform_system == 'Linux' and platform_machine in 'x86_64 aarch64'",
     ],
     extras_require={"cpu": CPU, "demo": DEMO, "test": TEST, "dev": DEV},
-    entry_points={"console_scripts": ["gradprof = gradprof.cli:main"]},
+    entry_points={
+        "console_scripts": ["gradprof = gradprof.cli:main"],
+        "tensorboard_plugins": ["gradprof = gradprof.tab.plugin:GradientsPlugin"],
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -1,0 +1,86 @@
+"""`heatmap`: one metric of all sites, pooled so that no bad step is lost between two columns.
+
+Arrays: `first_ordinal`, `last_ordinal`, `first_step`, `last_step` float64 `[columns]`; `values` float32 and
+`flags` uint8 (see `picture`) `[sites, columns]`. In the header `from` and `to` are those of whole base
+columns, `level` is how many steps one has, `truncated` says that the picture is coarser than was asked for,
+to bound the work, and `range` gives limits for colours, from the whole run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradprof.metrics import METRICS
+from gradprof.sites import KINDS
+
+from ..columns import PRESENCE, Columns, base_columns
+from ..opening import requested_run
+from ..picture import LEVELS, align, cell_flags, choose_level, colour_limits, column_bounds
+from ..query import BadRequest, Query
+from ..recording import Recording, UnreadableRun
+from ..replies import Arrays
+from ..store import Asker, Store
+
+AFFORDABLE = {1: 5 << 17, 8: 1 << 22, 64: 1 << 24}
+"""Values of one metric that may be read for one picture, at each level: rows must be decoded as a whole."""
+AFFORDABLE_CELLS = 1 << 23
+_LIMIT_COLUMNS = 64
+_KINDS = ("all", *KINDS)
+
+
+def answer(store: Store, asker: Asker, query: Query) -> Arrays:
+    """The heat map of a window."""
+    recording = requested_run(store, asker, query)
+    metric = query.choice("metric", METRICS)
+    kind = query.choice("kind", _KINDS, default="all")
+    start, stop = query.window(recording.n)
+    asked = query.columns()
+    sites = recording.sites_of(kind)
+    columns = min(asked, max(1, AFFORDABLE_CELLS // max(1, len(sites))))
+    level = _level(recording, start, stop, columns)
+    start, stop = align(start, stop, level, recording.n)
+    base = base_columns(recording, level, start, stop, {metric, PRESENCE}, sites)
+    picture = base.pooled(column_bounds(len(base.places), columns))
+    try:
+        low, high = _limits(recording, metric, kind, sites)
+    except UnreadableRun:  # damaged elsewhere: what can be seen is to be seen
+        low, high = colour_limits(picture.metrics[metric])
+    header = {
+        "run": recording.run,
+        "metric": metric,
+        "from": start,
+        "to": stop,
+        "n": recording.n,
+        "sites": sites,
+        "level": level,
+        "truncated": len(picture.places) < min(asked, stop - start),
+        "range": {"low": low, "high": high},
+    }
+    return Arrays(header, _arrays(picture, metric))
+
+
+def _level(recording: Recording, start: int, stop: int, columns: int) -> int:
+    affordable = {level: AFFORDABLE[level] // max(1, recording.n_sites) for level in LEVELS}
+    level = choose_level(stop - start, columns, affordable)
+    if level is None:
+        raise BadRequest(
+            f"the window has {stop - start} steps of {recording.n_sites} sites, too many for one picture: "
+            f"choose at most {affordable[64] * 64} steps"
+        )
+    return level
+
+
+def _limits(recording: Recording, metric: str, kind: str, sites: Sequence[int]) -> tuple[float, float]:
+    known = recording.colour_limits
+    if (metric, kind) not in known:
+        level = _level(recording, 0, recording.n, _LIMIT_COLUMNS)
+        columns = base_columns(recording, level, 0, recording.n, {metric}, sites)
+        known[metric, kind] = colour_limits(columns.metrics[metric])
+    return known[metric, kind]
+
+
+def _arrays(picture: Columns, metric: str) -> dict[str, np.ndarray]:
+    flags = cell_flags(picture.n_rows, picture.places.n_steps, picture.metrics[PRESENCE])
+    return {**picture.places.arrays(), "values": picture.metrics[metric].T, "flags": flags.T}

@@ -1,0 +1,74 @@
+"""`site`: the distribution of log10|g| of one site over the steps, as histograms, quantiles and extrema.
+
+Arrays: `first_ordinal`, `last_ordinal`, `first_step`, `last_step` float64 `[columns]`; `hist` float32
+`[columns, 128]`, the counts of all steps of a column; log10 of `p01`, `median`, `p99`, `abs_max`, `abs_min`
+float32 `[columns]`, −inf for a quantile that is 0, NaN where there is none; `numel`, `n_zero`, `non_finite`
+float64 `[columns]`. The header has the 129 `bin_edges_log10`, the run's `threshold`, and what `heatmap` has.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradprof.kernels.bins import BIN_EDGES
+
+from ..merged import Merged
+from ..opening import requested_run
+from ..picture import align, choose_level, column_bounds
+from ..query import BadRequest, Query
+from ..replies import Arrays, numbers
+from ..site_columns import LEVELS, site_columns
+from ..store import Asker, Store
+
+AFFORDABLE = {1: 1 << 19, 64: 1 << 22}
+"""Rows of all sites that may be touched for one picture, at each level: they are stored together."""
+
+
+def answer(store: Store, asker: Asker, query: Query) -> Arrays:
+    """One site within a window."""
+    recording = requested_run(store, asker, query)
+    site = query.integer("site", 0, recording.n_sites - 1)
+    start, stop = query.window(recording.n)
+    columns = query.columns()
+    affordable = {level: AFFORDABLE[level] // max(1, recording.n_sites) for level in LEVELS}
+    level = choose_level(stop - start, columns, affordable)
+    if level is None:
+        raise BadRequest(
+            f"the window has {stop - start} steps, too many for one picture: choose at most "
+            f"{affordable[LEVELS[-1]] * LEVELS[-1]}"
+        )
+    start, stop = align(start, stop, level, recording.n)
+    places, merged = site_columns(recording, site, level, start, stop)
+    bounds = column_bounds(len(places), columns)
+    places, merged = places.pooled(bounds), merged.pooled(bounds)
+    header = {
+        "run": recording.run,
+        "site": site,
+        "label": recording.sites[site]["label"],
+        "from": start,
+        "to": stop,
+        "n": recording.n,
+        "level": level,
+        "truncated": len(places) < min(columns, stop - start),
+        "threshold": recording.header["options"]["threshold"],
+        "bin_edges_log10": numbers(np.log10(BIN_EDGES)),
+    }
+    return Arrays(header, {**places.arrays(), **_arrays(merged)})
+
+
+def _arrays(merged: Merged) -> dict[str, np.ndarray]:
+    magnitudes = {
+        "p01": merged.quantile(0.01),
+        "median": merged.quantile(0.5),
+        "p99": merged.quantile(0.99),
+        "abs_max": merged.abs_max,
+        "abs_min": merged.abs_min,
+    }
+    counts = {"numel": merged.numel, "n_zero": merged.n_zero, "non_finite": merged.non_finite}
+    with np.errstate(divide="ignore"):
+        logs = {name: np.log10(values).astype(np.float32) for name, values in magnitudes.items()}
+    return {
+        "hist": merged.hist.astype(np.float32),
+        **logs,
+        **{name: values.astype(np.float64) for name, values in counts.items()},
+    }

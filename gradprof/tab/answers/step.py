@@ -1,0 +1,54 @@
+"""`step`: every site at one step, in model order, for profiles over depth.
+
+`sites` are the indices of those that have a row; `metrics` has one value for each site of the run, null where
+there is no row, and `scalars` what the caller logged, both by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradprof.metrics import METRICS
+
+from ..columns import step_columns
+from ..opening import requested_run
+from ..query import MAX_INTEGER, BadRequest, Query
+from ..recording import Recording
+from ..replies import number, numbers
+from ..store import Asker, Store
+
+
+def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
+    """All sites of one step."""
+    recording = requested_run(store, asker, query)
+    ordinal = _ordinal(recording, query)
+    moment = recording.moment(ordinal)
+    columns = step_columns(recording, ordinal, ordinal + 1, METRICS, range(recording.n_sites))
+    return {
+        "run": recording.run,
+        "step": moment.step,
+        "ordinal": ordinal,
+        "wall_time": moment.wall_time,
+        "sites": np.flatnonzero(columns.n_rows[0]).tolist(),
+        "metrics": {name: numbers(values[0]) for name, values in columns.metrics.items()},
+        "scalars": {name: number(value) for name, value in moment.scalars.items()},
+    }
+
+
+def _ordinal(recording: Recording, query: Query) -> int:
+    if recording.n == 0:
+        raise BadRequest(f"the run {recording.run!r} has no observed step yet")
+    if query.has("ordinal") == query.has("step"):
+        raise BadRequest("expected either 'ordinal' or 'step'")
+    if query.has("ordinal"):
+        return query.integer("ordinal", 0, recording.n - 1)
+    step = query.integer("step", -MAX_INTEGER, MAX_INTEGER)
+    ordinal = recording.ordinal_of(step)
+    if ordinal is None:
+        raise BadRequest(
+            f"step {step} was not observed: the run {recording.run!r} has {recording.n} steps "
+            f"from {recording.step_at(0)} to {recording.step_at(recording.n - 1)}"
+        )
+    return ordinal

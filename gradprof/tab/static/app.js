@@ -1,0 +1,212 @@
+// The tab as a whole: reads the runs, holds the state, and shows the view that the state asks for.
+
+import { ApiError, getRun, getRuns, isAbort, Latest } from "./api.js";
+import { readTheme } from "./axes.js";
+import { kindsOf } from "./compare.js";
+import { Controls } from "./controls.js";
+import { h } from "./dom.js";
+import { saveCsv, savePng } from "./export.js";
+import { followTheme, onReload, takeFocus } from "./host.js";
+import { Keys, listenToKeys } from "./keyboard.js";
+import { MapView } from "./map_view.js";
+import { Banner, loading, noRuns, noSteps, unreadable } from "./messages.js";
+import { RunInfo } from "./run_info.js";
+import { SiteView } from "./site_view.js";
+import { StepView } from "./step_view.js";
+import { Tooltip } from "./tooltip.js";
+
+const VIEWS = { map: MapView, site: SiteView, step: StepView };
+const HINT =
+  "Wheel zooms steps, Shift and wheel rows; drag moves; double click shows everything; ? lists the keys";
+
+export class App {
+  #latest = new Latest();
+
+  constructor(store) {
+    this.store = store;
+    this.runs = [];
+    this.infos = []; // RunInfo of each run shown: one, or two side by side
+    this.view = null;
+    this.tooltip = new Tooltip({
+      openSite: (label) => this.openSite(label),
+      openStep: (ordinal) => this.openStep(ordinal),
+      said: (text) => (this.status.textContent = text),
+    });
+    this.keys = new Keys();
+    this.banner = new Banner();
+    this.controls = new Controls(this);
+    this.headline = h("header", {});
+    this.stage = h("main", {});
+    this.status = h("p", { class: "status", role: "status", "aria-live": "polite" });
+    const footer = h("footer", {}, this.status);
+    this.element = h(
+      "div",
+      { class: "app" },
+      this.controls.element,
+      this.banner.element,
+      this.headline,
+      this.stage,
+      footer,
+      this.tooltip.element,
+      this.keys.element,
+    );
+  }
+
+  /** Puts the tab on the page and keeps it up to date. */
+  async start() {
+    document.body.replaceChildren(this.element);
+    followTheme(() => this.#restyle());
+    this.store.listen((changed) => this.#follow(changed));
+    listenToKeys(this);
+    takeFocus();
+    this.#show(loading());
+    new ResizeObserver(() => this.view?.resize()).observe(this.stage);
+    onReload(() => this.refresh());
+    await this.refresh();
+  }
+
+  /** Name of the first run shown: the one asked for, else the latest that can be read. */
+  get run() {
+    const { run } = this.store.state;
+    if (run || this.runs.length === 0) return run;
+    return (this.runs.findLast(({ error, steps }) => !error && steps > 0) ?? this.runs.at(-1)).run;
+  }
+
+  /** The kind shown: the one asked for if a run has it, else the first. */
+  get kind() {
+    const kinds = kindsOf(this.infos);
+    const { kind } = this.store.state;
+    return kind === "all" || kinds.includes(kind) ? kind : (kinds[0] ?? "all");
+  }
+
+  openSite(label) {
+    this.tooltip.hide();
+    this.store.set({ view: "site", site: label }, { push: true });
+  }
+
+  openStep(ordinal) {
+    this.tooltip.hide();
+    this.store.set({ view: "step", at: ordinal }, { push: true });
+  }
+
+  back() {
+    this.tooltip.hide();
+    this.store.set({ view: "map" }, { push: true });
+  }
+
+  /** Shows what went wrong; nothing is swallowed. */
+  report(error) {
+    if (isAbort(error)) return;
+    this.banner.show(error instanceof ApiError ? error.message : `The page failed: ${error.message}`);
+    if (!(error instanceof ApiError)) throw error;
+  }
+
+  /** Reads runs and their size again; draws again only what has changed. */
+  async refresh() {
+    try {
+      const { runs } = await this.#latest.run((signal) => getRuns(signal));
+      this.runs = runs;
+      this.banner.hide();
+      await this.#readInfos();
+    } catch (error) {
+      if (isAbort(error)) return;
+      if (this.view || !(error instanceof ApiError)) this.report(error);
+      else this.#show(unreadable(this.run || "list", error.message, () => this.refresh()));
+    }
+  }
+
+  async #readInfos() {
+    if (this.runs.length === 0) return this.#showMessage(noRuns());
+    const { run, other } = this.store.state;
+    if (!run) return this.store.set({ run: this.run }); // from here on the address says which; comes back here
+    const names = other && other !== run ? [run, other] : [run];
+    const bad = this.runs.find((listed) => listed.error && names.includes(listed.run));
+    if (bad) return this.#showMessage(unreadable(bad.run, bad.error, () => this.refresh()));
+    const before = this.infos.map(({ run, version }) => `${run} ${version}`).join();
+    try {
+      const replies = await this.#latest.run((signal) =>
+        Promise.all(names.map((run) => getRun(run, signal))),
+      );
+      this.infos = replies.map((reply) => new RunInfo(reply));
+    } catch (error) {
+      if (isAbort(error)) return undefined;
+      if (!(error instanceof ApiError)) throw error;
+      return this.#showMessage(unreadable(names.join(" or "), error.message, () => this.refresh()));
+    }
+    this.controls.show();
+    if (this.infos.every(({ n }) => n === 0)) return this.#showMessage(noSteps(run));
+    const after = this.infos.map(({ run, version }) => `${run} ${version}`).join();
+    if (this.view === null || before !== after) this.#update(null);
+    return undefined;
+  }
+
+  #follow(changed) {
+    const runsChanged = changed.has("run") || changed.has("other");
+    if (runsChanged) {
+      this.#readInfos().catch((error) => this.report(error));
+      return;
+    }
+    if (this.infos.length) this.#update(changed);
+  }
+
+  /** Brings the view of the state in front, then tells it what changed. */
+  #update(changed) {
+    const View = VIEWS[this.store.state.view];
+    const entering = !(this.view instanceof View);
+    if (entering) {
+      this.view?.close();
+      this.view = new View(this);
+      this.#show(this.view.element, this.view.heading);
+      this.status.textContent = HINT;
+    }
+    this.controls.show();
+    this.element.dataset.view = this.store.state.view;
+    Promise.resolve(this.view.update(entering ? null : changed)).catch((error) => this.report(error));
+  }
+
+  #showMessage(message) {
+    this.view?.close();
+    this.view = null;
+    this.controls.show();
+    this.status.textContent = "";
+    this.#show(message);
+  }
+
+  #show(element, heading = null) {
+    this.tooltip.hide();
+    this.headline.replaceChildren(...(heading ? [heading] : []));
+    this.stage.replaceChildren(element);
+  }
+
+  #restyle() {
+    this.theme = readTheme();
+    this.view?.resize();
+  }
+
+  // --- export -------------------------------------------------------------------------------
+
+  savePng() {
+    if (!this.view) return;
+    const { state } = this.store;
+    const titles = { map: this.infos[0].title(state.metric), site: state.site, step: this.#stepTitle() };
+    const heading = {
+      title: `${this.infos.map(({ run }) => run).join(" and ")} · ${titles[state.view]}`,
+      detail: this.infos[0].summary,
+    };
+    savePng(this.view, heading, this.theme, this.#fileName());
+  }
+
+  saveCsv() {
+    if (this.view) saveCsv(this.view.table(), this.#fileName());
+  }
+
+  #stepTitle() {
+    return `step ${this.view.panels?.[0]?.profile?.step ?? ""}`;
+  }
+
+  #fileName() {
+    const { view, metric, site } = this.store.state;
+    const what = { map: metric, site, step: this.#stepTitle() }[view];
+    return ["gradprof", ...this.infos.map(({ run }) => run), what].join("-");
+  }
+}

@@ -1,0 +1,29 @@
+// Two runs side by side: the rows and the limits that both are shown with.
+
+/** Labels of both runs in model order: the first's, with those that only the second has put behind the
+ * label that they follow there. */
+function mergeLabels(first, second) {
+  const known = new Set(first);
+  const following = new Map(); // label (null: the start) to what comes behind it
+  let anchor = null;
+  for (const label of second) {
+    if (known.has(label)) anchor = label;
+    else following.set(anchor, [...(following.get(anchor) ?? []), label]);
+  }
+  return [
+    ...(following.get(null) ?? []),
+    ...first.flatMap((label) => [label, ...(following.get(label) ?? [])]),
+  ];
+}
+
+/** Labels of a kind over all runs shown. */
+export const labelsOf = (infos, kind) => infos.map((info) => info.labels(kind)).reduce(mergeLabels);
+
+/** The steps that the shared axis spans: those of the longest run, at least one. */
+export const stepsOf = (infos) => Math.max(1, ...infos.map((info) => info.n));
+
+/** The kinds that any run has, in their usual order. */
+export function kindsOf(infos) {
+  const present = new Set(infos.flatMap((info) => info.kinds));
+  return ["param", "output", "input"].filter((kind) => present.has(kind));
+}

@@ -1,0 +1,30 @@
+// The Gradients tab. TensorBoard imports this module in a frame of its own and calls `render()`.
+
+import { App } from "./app.js";
+import { h } from "./dom.js";
+import { address } from "./host.js";
+import { Store } from "./state.js";
+
+export async function render() {
+  document.title = "Gradients";
+  document.documentElement.lang = "en";
+  await loadStyle();
+  const app = new App(new Store(address));
+  window.addEventListener("unhandledrejection", ({ reason }) =>
+    app.banner.show(`The page failed: ${reason.message}`),
+  );
+  window.addEventListener("error", ({ message }) => app.banner.show(`The page failed: ${message}`));
+  await app.start();
+}
+
+function loadStyle() {
+  return new Promise((done) => {
+    const link = h("link", {
+      rel: "stylesheet",
+      href: new URL("style.css", import.meta.url),
+      onload: done,
+      onerror: done,
+    });
+    document.head.append(link);
+  });
+}

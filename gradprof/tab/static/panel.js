@@ -1,0 +1,37 @@
+// The place of one run in a view: its name (where runs are compared), a picture, and what went wrong there.
+
+import { Latest } from "./api.js";
+import { h } from "./dom.js";
+
+export class Panel {
+  /**
+   * @param picture {kind: class of the canvas, label: for people who do not see it, cursor: class of the mark}
+   * @param below elements under the picture
+   */
+  constructor(info, { kind, label, cursor = "" }, ...below) {
+    this.info = info;
+    this.latest = new Latest();
+    this.canvas = h("canvas", { class: kind, "data-run": info.run, role: "img", "aria-label": label });
+    this.cursor = h("div", { class: `cursor ${cursor}`, hidden: true });
+    this.problem = h("p", { class: "problem", role: "alert", hidden: true });
+    const name = h("h2", { class: "run-name" }, h("bdi", {}, info.run));
+    const picture = h("div", { class: "picture" }, this.canvas, this.cursor, this.problem);
+    this.element = h("div", { class: "panel" }, name, picture, below);
+  }
+
+  /** The size of the picture in CSS pixels. */
+  get size() {
+    const { width, height } = this.canvas.parentElement.getBoundingClientRect();
+    return { width, height };
+  }
+
+  /** Says in place of the picture what went wrong; null for nothing. */
+  fail(message) {
+    this.problem.hidden = message === null;
+    this.problem.textContent = message ?? "";
+  }
+
+  close() {
+    this.latest.cancel();
+  }
+}

@@ -1,0 +1,62 @@
+// The line above an opened step: which step it is, ways to others, the pin, and what the points mean.
+
+import { figure } from "./api.js";
+import { backButton } from "./controls.js";
+import { h } from "./dom.js";
+import { count, number } from "./format.js";
+import { SERIES } from "./step_picture.js";
+
+export class StepHeading {
+  /** @param actions {go(change), goTo(step), togglePin()} */
+  constructor(app, actions) {
+    this.number = h("input", {
+      type: "number",
+      class: "step-number",
+      "aria-label": "Step",
+      onchange: () => actions.goTo(this.number.value),
+    });
+    this.previous = h(
+      "button",
+      { title: "The step before (←)", "aria-label": "The step before", onclick: () => actions.go(-1) },
+      "‹",
+    );
+    this.next = h(
+      "button",
+      { title: "The step after (→)", "aria-label": "The step after", onclick: () => actions.go(1) },
+      "›",
+    );
+    this.pin = h("button", { "data-action": "pin", onclick: actions.togglePin });
+    this.detail = h("span", { class: "muted detail" });
+    this.keys = h("span", { class: "keys" });
+    const trail = [
+      backButton(app),
+      h("h2", {}, "Step"),
+      this.previous,
+      this.number,
+      this.next,
+      this.pin,
+      this.detail,
+    ];
+    this.element = h("div", { class: "heading" }, h("div", { class: "trail" }, trail), this.keys);
+  }
+
+  /** @param profile, pinned StepProfile or nothing; @param at ordinal of the step, of `steps` */
+  show({ profile, pinned, isPinned, at, steps }) {
+    if (document.activeElement !== this.number) this.number.value = profile?.step ?? "";
+    this.previous.disabled = at <= 0;
+    this.next.disabled = at >= steps - 1;
+    this.pin.textContent = isPinned ? "Unpin" : "Pin this step";
+    this.pin.setAttribute("aria-pressed", String(isPinned));
+    const scalars = Object.entries(profile?.scalars ?? {});
+    this.detail.textContent = scalars.map(([name, value]) => `${name} ${number(figure(value))}`).join(" · ");
+    const series = SERIES.map(([, name, color]) =>
+      key(name, { class: "dot", style: `background:var(--${color})` }),
+    );
+    this.keys.replaceChildren(
+      ...series,
+      ...(pinned ? [key(`pinned: step ${count(pinned.step)}`, { class: "hollow" })] : []),
+    );
+  }
+}
+
+const key = (name, sample) => h("span", { class: "key" }, h("i", sample), name);

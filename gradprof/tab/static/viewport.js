@@ -1,0 +1,27 @@
+// Zoom and pan on one axis: a range {from, to} inside the limits [0, size). Pure functions.
+
+/** `range` scaled by `factor` about the point `at`, never smaller than `least` nor beyond the limits. */
+export function zoom(range, factor, at, size, least = 1) {
+  const span = Math.min(size, Math.max(Math.min(least, size), (range.to - range.from) * factor));
+  const share = (at - range.from) / (range.to - range.from);
+  return clamp({ from: at - share * span, to: at + (1 - share) * span }, size);
+}
+
+export function pan(range, delta, size) {
+  return clamp({ from: range.from + delta, to: range.to + delta }, size);
+}
+
+/** Moves `range` into the limits, keeping its span where it fits. */
+function clamp({ from, to }, size) {
+  const span = Math.min(to - from, size);
+  const start = Math.max(0, Math.min(from, size - span));
+  return { from: start, to: start + span };
+}
+
+/** The range of two state fields; null stands for everything. */
+export function rangeOf(from, to, size) {
+  if (from === null || to === null || !(to > from)) return { from: 0, to: size };
+  return clamp({ from, to }, size);
+}
+
+export const isWhole = ({ from, to }, size) => from <= 0 && to >= size;

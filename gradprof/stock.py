@@ -49,13 +49,27 @@ SCALAR_PACE = (512, 92)
 HIST_PACE = (100, 12)
 """At most 157 points up to 10,000 steps, the one at the end included."""
 
+_FEW_SITES = 50
+_LEAST_SCALARS, _LEAST_HISTS = 0.2, 0.5
+"""Shares of these points that a run of very many sites still gets."""
+
+
+def thinned(pace: tuple[int, int], n_sites: int, least: float) -> tuple[int, int]:
+    """The pace for a run of `n_sites`: TensorBoard holds every point in memory, and with a thousand sites
+    nobody looks at all of their charts."""
+    share = min(1.0, max(least, _FEW_SITES / max(n_sites, 1)))
+    return max(1, round(pace[0] * share)), max(1, round(pace[1] * share))
+
 
 class StockSeries:
     """Collects steps and gives the serialized summary of each point that is due."""
 
     def __init__(self, labels: Sequence[str]) -> None:
-        self._scalars, self._scalar_pace = ScalarSeries(labels), Pace(*SCALAR_PACE)
-        self._histograms, self._histogram_pace = HistogramSeries(labels), Pace(*HIST_PACE)
+        n = len(labels)
+        self._scalars = ScalarSeries(labels)
+        self._scalar_pace = Pace(*thinned(SCALAR_PACE, n, _LEAST_SCALARS))
+        self._histograms = HistogramSeries(labels)
+        self._histogram_pace = Pace(*thinned(HIST_PACE, n, _LEAST_HISTS))
 
     def extend(self, observed: Observed) -> list[bytes]:
         """For each of the next steps the serialized summary of what is due at it, empty if nothing is."""

@@ -26,6 +26,10 @@ SUMMARY_TAGS = (
     "profiler_seconds",
     "writer_wait_seconds",
 )
+"""Of the whole network, at every point."""
+COST_TAGS = ("overhead", "cadence/param", "cadence/output")
+"""Only where they are known: not at first, and how often is observed only with a budget."""
+_ALL_TAGS = (*SUMMARY_TAGS, *COST_TAGS)
 _MEANS = ("profiler_seconds", "writer_wait_seconds")
 
 
@@ -34,7 +38,7 @@ class ScalarSeries:
 
     def __init__(self, labels: Sequence[str]) -> None:
         per_site = [*tags.site_tags(tags.ABS_MAX, labels), *tags.site_tags(tags.L2, labels)]
-        self._template = ScalarTemplate([*per_site, *(f"{tags.SUMMARY}/{tag}" for tag in SUMMARY_TAGS)])
+        self._template = ScalarTemplate([*per_site, *(f"{tags.SUMMARY}/{tag}" for tag in _ALL_TAGS)])
         self._is_param = np.array([label.startswith("param/") for label in labels], dtype=bool)
         self._pending: _Values | None = None
 
@@ -58,7 +62,8 @@ class ScalarSeries:
     def _filled(self, points: _Values) -> list[bytes]:
         per_site, network = points.per_site.reshape(len(points), -1), points.shown()
         shown = np.concatenate((per_site, network), axis=1)
-        present = np.concatenate((points.seen, points.seen, np.ones(network.shape, dtype=bool)), axis=1)
+        has_point = ~(np.isnan(network) & np.isin(_ALL_TAGS, COST_TAGS))
+        present = np.concatenate((points.seen, points.seen, has_point), axis=1)
         return [self._template.fill(*point) for point in zip(shown, present, strict=True)]
 
 
@@ -69,7 +74,7 @@ class _Values:
     Attributes:
         seen: whether the site had a gradient, `[steps, sites]`.
         per_site: log10 of its largest magnitude and of its norm, float32 `[steps, 2, sites]`, NaN for none.
-        network: by `SUMMARY_TAGS`, float64 `[steps]`; times are sums.
+        network: by tag, float64 `[steps]`; times are sums.
         n_steps: pooled into each, `[steps]`.
     """
 
@@ -114,9 +119,9 @@ class _Values:
         )
 
     def shown(self) -> FloatArray:
-        """The values of `SUMMARY_TAGS`, float64 `[steps, tags]`: times are means per step."""
+        """The values of all tags, float64 `[steps, tags]`: times are means per step."""
         columns = {**self.network, **{tag: self.network[tag] / self.n_steps for tag in _MEANS}}
-        return np.stack([columns[tag] for tag in SUMMARY_TAGS], axis=1)
+        return np.stack([columns[tag] for tag in _ALL_TAGS], axis=1)
 
     def _site_of_largest(self, bounds: Sequence[int]) -> FloatArray:
         sites = self.network["site_of_abs_max"]
@@ -126,7 +131,7 @@ class _Values:
 
 
 def _network(observed: Observed, is_param: npt.NDArray[np.bool_]) -> dict[str, FloatArray]:
-    """The values of `SUMMARY_TAGS` at each step, float64 `[steps]`; −inf for log10 of 0."""
+    """The values of all tags at each step, float64 `[steps]`; −inf for log10 of 0."""
     fields = observed.fields
     abs_max = figure(fields, "abs_max")
     known = np.where(np.isnan(abs_max), -1.0, abs_max)
@@ -142,6 +147,9 @@ def _network(observed: Observed, is_param: npt.NDArray[np.bool_]) -> dict[str, F
             "non_finite": (fields["n_nan"] + fields["n_inf"]).sum(axis=1).astype(np.float64),
             "profiler_seconds": observed.seconds,
             "writer_wait_seconds": observed.waits,
+            "overhead": observed.overheads,
+            "cadence/param": observed.cadences["param"],
+            "cadence/output": observed.cadences["output"],
         }
 
 

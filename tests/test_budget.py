@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 import gradprof
@@ -195,6 +196,22 @@ def test_steps_after_a_non_finite_loss_are_observed(tmp_path: Path) -> None:
     run = gradprof.load(tmp_path / "run")
     assert set(range(151, 159)) <= set(run.steps.tolist())
     assert not any(160 <= step < 200 for step in run.steps)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("budget", [None, 1e-6])
+def test_tensorboard_shows_overhead_and_cadence(budget: float | None, tmp_path: Path) -> None:
+    small_training(tmp_path / "run", 250, budget)
+    events = EventAccumulator(str(tmp_path / "run"), size_guidance={"scalars": 0}).Reload()
+    overhead = {point.step: point.value for point in events.Scalars("grad_summary/overhead")}
+    assert min(overhead) == 2, "the first steps are not counted"
+    assert all(0 < value < 100 for value in overhead.values())
+    assert ("grad_summary/cadence/param" in events.Tags()["scalars"]) == (budget is not None)
+    if budget is not None:
+        for group in ("param", "output"):
+            points = events.Scalars(f"grad_summary/cadence/{group}")
+            assert points[0].value == 1
+            assert points[-1].value == LEAST_OFTEN
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -26,6 +26,7 @@ from gradprof.stock import (
     SUMMARY_TAGS,
     Pace,
     StockSeries,
+    thinned,
 )
 from gradprof.stock_histograms import stock_histograms
 from gradprof.stock_scalars import global_norm
@@ -91,6 +92,14 @@ def test_points_stay_within_the_reservoirs() -> None:
     assert len(points) + 1 <= 1000
     assert (points < 10_000).sum() + 1 <= 790
     assert (paced(HIST_PACE, 10_000) < 10_000).sum() <= 156
+
+
+def test_many_sites_have_fewer_points() -> None:
+    assert thinned(SCALAR_PACE, 0, 0.2) == thinned(SCALAR_PACE, 50, 0.2) == SCALAR_PACE
+    assert thinned(SCALAR_PACE, 100, 0.2) == (256, 46)
+    assert thinned(SCALAR_PACE, 10_000, 0.2) == (102, 18)
+    assert len(paced(thinned(SCALAR_PACE, 1000, 0.2), 10_000)) < 200
+    assert thinned((1, 1), 10_000, 0.2) == (1, 1)
 
 
 @pytest.mark.parametrize("pace", [SCALAR_PACE, HIST_PACE])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from browser import Browser, chromium
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from serving import Server
-
-sys.path.append(str(Path(__file__).parents[1] / "tensorboard"))  # where the driver of the browser lives
-from browser import Browser, chromium
 
 _READY = "return !!document.querySelector('[data-settled], .message:not([data-message=loading])')"
 _PATIENCE = 20.0

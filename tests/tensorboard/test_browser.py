@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Browser, chromium
-from conftest import STEPS, Server
+from stock_server import STEPS, StockServer
 
 import gradprof
 from gradprof.events import tags
@@ -33,7 +33,7 @@ def run(logdir: Path) -> gradprof.Run:
 
 
 def test_time_series_shows_the_latest_value_of_a_site(
-    browser: Browser, server: Server, run: gradprof.Run
+    browser: Browser, server: StockServer, run: gradprof.Run
 ) -> None:
     index = run.sites.index("param/fc.weight")
     tag = tags.site_tags(tags.L2, run.sites)[index]
@@ -46,7 +46,7 @@ def test_time_series_shows_the_latest_value_of_a_site(
 
 
 def test_scalars_are_grouped_by_metric_in_model_order(
-    browser: Browser, server: Server, run: gradprof.Run
+    browser: Browser, server: StockServer, run: gradprof.Run
 ) -> None:
     browser.open(f"{server.url}/#timeseries")
     groups = [tags.ABS_MAX, tags.HIST, tags.L2, tags.SUMMARY]
@@ -65,7 +65,7 @@ def test_scalars_are_grouped_by_metric_in_model_order(
 
 @pytest.mark.parametrize("page", ["histograms", "distributions"])
 def test_histogram_pages_draw_every_site(
-    page: str, browser: Browser, server: Server, run: gradprof.Run
+    page: str, browser: Browser, server: StockServer, run: gradprof.Run
 ) -> None:
     browser.open(f"{server.url}/#{page}")
     first = tags.site_tags(tags.HIST, run.sites)[0]
@@ -81,7 +81,7 @@ def test_histogram_pages_draw_every_site(
     assert not browser.complaints()
 
 
-def test_the_text_page_names_the_model_and_its_sites(browser: Browser, server: Server) -> None:
+def test_the_text_page_names_the_model_and_its_sites(browser: Browser, server: StockServer) -> None:
     browser.open(f"{server.url}/#text")
     texts = browser.wait_for(lambda texts: "param/fc.weight" in texts, "the table of sites")
     assert "gradprof: gradients of ResNet" in texts

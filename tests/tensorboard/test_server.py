@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import STEPS, Server
+from stock_server import STEPS, StockServer
 
 import gradprof
 from gradprof.events import tags
@@ -21,26 +21,26 @@ def run(logdir: Path) -> gradprof.Run:
     return gradprof.load(logdir / RUN)
 
 
-def tags_of(server: Server, plugin: str) -> set[str]:
-    return set(server.get(f"/data/plugin/{plugin}/tags")[RUN])
+def tags_of(server: StockServer, plugin: str) -> set[str]:
+    return set(server.ask(f"/data/plugin/{plugin}/tags")[RUN])
 
 
-def points(server: Server, plugin: str, tag: str) -> list[Any]:
-    return server.get(f"/data/plugin/{plugin}/{plugin}", run=RUN, tag=tag)
+def points(server: StockServer, plugin: str, tag: str) -> list[Any]:
+    return server.ask(f"/data/plugin/{plugin}/{plugin}", run=RUN, tag=tag)
 
 
-def test_every_site_has_its_tags_and_nothing_else_is_there(server: Server, run: gradprof.Run) -> None:
+def test_every_site_has_its_tags_and_nothing_else_is_there(server: StockServer, run: gradprof.Run) -> None:
     assert tags_of(server, "scalars") == {
         *tags.site_tags(tags.ABS_MAX, run.sites),
         *tags.site_tags(tags.L2, run.sites),
-        *(f"{tags.SUMMARY}/{name}" for name in SUMMARY_TAGS),
+        *(f"{tags.SUMMARY}/{name}" for name in (*SUMMARY_TAGS, "overhead")),
         "loss",
         "learning_rate",
     }
     assert tags_of(server, "histograms") == set(tags.site_tags(tags.HIST, run.sites))
 
 
-def test_scalars_agree_with_load_at_every_step(server: Server, run: gradprof.Run) -> None:
+def test_scalars_agree_with_load_at_every_step(server: StockServer, run: gradprof.Run) -> None:
     for group, field in ((tags.ABS_MAX, "abs_max"), (tags.L2, "l2")):
         table = run.table(field)
         for i in (0, 17, 61, len(run.sites) - 1):
@@ -50,13 +50,13 @@ def test_scalars_agree_with_load_at_every_step(server: Server, run: gradprof.Run
             np.testing.assert_allclose([value for *_, value in served], expected, rtol=1e-6, atol=1e-6)
 
 
-def test_the_callers_scalars_stand_on_the_same_steps(server: Server, run: gradprof.Run) -> None:
+def test_the_callers_scalars_stand_on_the_same_steps(server: StockServer, run: gradprof.Run) -> None:
     served = points(server, "scalars", "loss")
     assert [step for _, step, _ in served] == run.steps.tolist()
     np.testing.assert_allclose([value for *_, value in served], run.scalars["loss"].values, rtol=1e-6)
 
 
-def test_summaries_agree_with_load(server: Server, run: gradprof.Run) -> None:
+def test_summaries_agree_with_load(server: StockServer, run: gradprof.Run) -> None:
     params = [i for i, label in enumerate(run.sites) if label.startswith("param/")]
     norm = np.sqrt((run.table("l2")[:, params] ** 2).sum(axis=1))
     served = {
@@ -73,7 +73,7 @@ def test_summaries_agree_with_load(server: Server, run: gradprof.Run) -> None:
     np.testing.assert_allclose(served["profiler_seconds"], run.seconds, rtol=1e-6)
 
 
-def test_histograms_agree_with_load(server: Server, run: gradprof.Run) -> None:
+def test_histograms_agree_with_load(server: StockServer, run: gradprof.Run) -> None:
     for i in (0, 17, 61, len(run.sites) - 1):
         label = run.sites[i]
         served = points(server, "histograms", tags.site_tags(tags.HIST, run.sites)[i])
@@ -93,9 +93,9 @@ def test_histograms_agree_with_load(server: Server, run: gradprof.Run) -> None:
             assert right.max() == pytest.approx(high[step], abs=1e-5)
 
 
-def test_the_text_tab_says_what_the_run_is(server: Server, run: gradprof.Run) -> None:
-    assert server.get("/data/plugin/text/tags")[RUN] == [tags.ABOUT]
-    (event,) = server.get("/data/plugin/text/text", run=RUN, tag=tags.ABOUT)
+def test_the_text_tab_says_what_the_run_is(server: StockServer, run: gradprof.Run) -> None:
+    assert server.ask("/data/plugin/text/tags")[RUN] == [tags.ABOUT]
+    (event,) = server.ask("/data/plugin/text/text", run=RUN, tag=tags.ABOUT)
     for text in (
         "gradients of ResNet",
         "param/layer1.0.conv1.weight",

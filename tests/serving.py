@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -76,8 +76,11 @@ class Server:
         raise AssertionError(f"expected {steps}, got {listed}\n{self.log.read_text()}")
 
 
+S = TypeVar("S", bound=Server)
+
+
 @contextmanager
-def serve(logdir: Path, log: Path, *flags: str) -> Iterator[Server]:
+def serve(logdir: Path, log: Path, *flags: str, server: type[S] = Server) -> Iterator[S]:  # type: ignore[assignment]
     """TensorBoard on a free port of this machine only."""
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", "0", *flags]
     with log.open("w") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
@@ -88,7 +91,7 @@ def serve(logdir: Path, log: Path, *flags: str) -> Iterator[Server]:
                 time.sleep(0.1)
             else:
                 raise AssertionError(f"TensorBoard did not start:\n{log.read_text()}")
-            yield Server(found[1], process, log)
+            yield server(found[1], process, log)
         finally:
             process.kill()
 

@@ -262,8 +262,8 @@ def test_writer() -> None:
     assert first.values == pytest.approx(np.divide(peer.values, ours.values))
     assert later.values == pytest.approx(np.divide(peer.values, ours_later.values))
     assert trimmed.values == pytest.approx(np.divide(peer_trimmed.values, ours.values))
-    turns, time_left = by_unit["ratio"]
-    assert [figure.bound for figure in (ours, ours_later, turns)] == [
+    time_left, turns = by_unit["ratio"]
+    assert [figure.bound for figure in (ours, ours_later, time_left)] == [
         *(Bound("at most", 0.5), Bound("at most", 0.5), Bound("at least", 0.98))
     ]
     assert sum(figure.bound is not None for figure in result.figures) == 4
@@ -299,7 +299,7 @@ def test_what_a_spin_loop_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert beside() == pytest.approx(9 / 7)
     assert alone.waits == pytest.approx([9 / 9])
     assert beside.waits == pytest.approx([9 / 4.5])
-    turns, time_left = writer._spin_figures(
+    time_left, turns = writer._spin_figures(
         {"alone": [2.0, 3.0], "beside": [4.0, 3.0]}, {"alone": alone.waits, "beside": beside.waits}
     )
     assert turns.values == [0.5, 1.0]

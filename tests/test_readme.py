@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import gradprof
+from gradprof.bench.alternatives import ALTERNATIVES
+from gradprof.bench.step_results import BOUNDS, OBSERVED
 from gradprof.cli import make_parser
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +50,28 @@ def test_both_install_commands_are_there_for_ci() -> None:
     start = "python3 -m venv .venv && . .venv/bin/activate && "
     assert start + 'pip install -e ".[demo]" && gradprof demo' in lines
     assert start + 'pip install -e ".[test]" && pytest' in lines
+
+
+def test_the_cost_table_is_what_the_benchmark_prints() -> None:
+    (table,) = (block for block in blocks("text") if block.startswith("$ gradprof bench step"))
+    command, _, output = table.replace("\\\n", " ").partition("\n")
+    arguments = make_parser().parse_args(shlex.split(command)[2:])
+    assert "cores" in output, "the machine is named"
+    assert "torch" in output
+    rows: list[tuple[str, float]] = []
+    for line in output.partition("bound\n")[2].splitlines():
+        if found := re.match(r"  (\S.*?)  +([\d.]+) ", line):
+            rows.append((found[1], float(found[2])))
+        else:  # a long name goes on
+            rows[-1] = f"{rows[-1][0]} {line.strip()}", rows[-1][1]
+    medians = dict(rows)
+    expected = [*OBSERVED, *(ALTERNATIVES[name][0] for name in arguments.against)]
+    assert list(medians)[: len(expected)] == expected
+    assert all(0.9 < medians[name] < 100 for name in expected)
+    for name, bound in BOUNDS.items():
+        verdict = "met" if bound.met_by(medians[name]) else "missed"
+        line = next(line for line in output.splitlines() if line.startswith(f"  {name[:20]}"))
+        assert line.endswith(f"<= {bound.limit:g} {verdict}")
 
 
 def test_links_lead_somewhere() -> None:

@@ -1,4 +1,4 @@
-"""Runs of every kind, sound and not, and a TensorBoard over them with each of its loaders."""
+"""Runs of every kind, sound and not, a TensorBoard over them with each of its loaders, and a browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page import Page, opened
 from serving import Server, serve
 from synthetic import Training, event_file, foreign_events, header_of, many, record_of, write_run
 
@@ -78,6 +79,19 @@ def server(logdir: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
 def loaded(logdir: Path) -> gradprof.Run:
     """The long run, as `gradprof.load` reads it."""
     return gradprof.load(logdir / LONG)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with opened(tmp_path_factory.mktemp("downloads")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page) -> Iterator[Page]:
+    """The page; whatever a test did, nothing may have been complained of in the console."""
+    yield browser
+    assert not browser.browser.complaints()
 
 
 def write_long(directory: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page import Page, opened
+from page import Page
 from page_runs import (
     DEAD,
     HOSTILE,
@@ -53,19 +53,6 @@ def server(logdir: Path) -> Iterator[Server]:
     with serve(logdir, logdir.parent / "page.log") as running:
         running.wait_for({"hostile": 40, "long": STEPS, "other version": None, "short": 600})
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with opened(tmp_path_factory.mktemp("downloads")) as page:
-        yield page
-
-
-@pytest.fixture
-def page(browser: Page) -> Iterator[Page]:
-    """The page; whatever a test did, nothing may have been complained of in the console."""
-    yield browser
-    assert not browser.browser.complaints()
 
 
 @pytest.fixture(scope="module")

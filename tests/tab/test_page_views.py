@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from page import Page, opened, wait
+from page import Page, wait
 from page_runs import DEAD, SITES, SPIKE, STEPS, all_rows, record, start, write_long
 from serving import Server, serve
 
@@ -37,19 +37,6 @@ def server(logdir: Path) -> Iterator[Server]:
     with serve(logdir, logdir.parent / "views.log") as running:
         running.wait_for({"long": STEPS, "short": 600})
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with opened(tmp_path_factory.mktemp("downloads")) as page:
-        yield page
-
-
-@pytest.fixture
-def page(browser: Page) -> Iterator[Page]:
-    """The page; whatever a test did, nothing may have been complained of in the console."""
-    yield browser
-    assert not browser.browser.complaints()
 
 
 @pytest.fixture(scope="module")

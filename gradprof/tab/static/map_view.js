@@ -12,7 +12,7 @@ import { Legend } from "./legend.js";
 import { MapPanel } from "./map_panel.js";
 import { mapTable, paintMapView } from "./map_export.js";
 import { Summary } from "./summary.js";
-import { arrange } from "./tree.js";
+import { arrange, toggled } from "./tree.js";
 import { isWhole, pan, rangeOf, zoom } from "./viewport.js";
 
 const REFINE_MS = 120;
@@ -225,9 +225,8 @@ export class MapView {
   }
 
   #toggle(path) {
-    const closed = new Set(this.state.collapsed);
-    if (!closed.delete(path)) closed.add(path);
-    this.app.store.set({ collapsed: [...closed], top: null, bottom: null });
+    const collapsed = toggled(this.state.collapsed, path);
+    this.app.store.set({ collapsed, top: null, bottom: null });
   }
 
   // --- keys ---------------------------------------------------------------------------------

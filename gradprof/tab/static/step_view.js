@@ -11,7 +11,7 @@ import { decades } from "./plot.js";
 import { stepTable } from "./step_export.js";
 import { StepHeading } from "./step_heading.js";
 import { drawPowers, drawStep, SERIES, StepProfile } from "./step_picture.js";
-import { arrange } from "./tree.js";
+import { arrange, toggled } from "./tree.js";
 import { isWhole, pan, rangeOf, zoom } from "./viewport.js";
 
 const AXIS_HEIGHT = 24;
@@ -206,9 +206,8 @@ export class StepView {
   }
 
   #toggle(path) {
-    const closed = new Set(this.state.collapsed);
-    if (!closed.delete(path)) closed.add(path);
-    this.app.store.set({ collapsed: [...closed], top: null, bottom: null });
+    const collapsed = toggled(this.state.collapsed, path);
+    this.app.store.set({ collapsed, top: null, bottom: null });
   }
 
   #point(panel, row, x = 60) {

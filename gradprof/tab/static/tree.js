@@ -106,6 +106,13 @@ function matcher(filter) {
   return (label) => label.toLowerCase().includes(text);
 }
 
+/** The collapsed groups, after one of them was opened or closed. */
+export function toggled(collapsed, path) {
+  const closed = new Set(collapsed);
+  if (!closed.delete(path)) closed.add(path);
+  return [...closed];
+}
+
 /** What is wrong with a filter, in words; empty if nothing is. */
 export function filterProblem(filter) {
   const expression = asExpression(filter);

@@ -7,7 +7,8 @@ This package knows tensors only, nothing of models, hooks, steps or files. Read 
 3. `layouts`: from any tensor to the real numbers that it stores.
 4. `torch_backend`: the specification, in plain torch, on any device.
 5. `torch_cpu`: the same rows for float32 values in CPU memory, at a fraction of the cost.
-   `numba_loops`, `numba_backend`: at half of that again, where numba is installed.
+   `numba_histogram`, `numba_loops`, `numba_parts`, `numba_backend`: at a sixth of that, on torch's own
+   threads (`thread_team`), where numba is installed; from a bin, to a row, to all tensors of a call.
 6. `triton_histogram`, `triton_reduction`, `triton_kernels`: the same rows on a CUDA device, each value read
    once; from one value's bin, to one program's chunk, to one launch for many tensors.
 7. `triton_compiler`, `triton_tables`, `triton_backend`: how these are compiled, fed and launched.

@@ -12,7 +12,8 @@ interpreter lock released. Everything else is left to `TorchReducer`, which is t
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -20,10 +21,11 @@ import torch
 from torch import Tensor
 
 from .layouts import check_dtype, explicit_values, in_memory_order
-from .numba_loops import BFLOAT16, BIN_OF_HALF, FLOAT32
+from .numba_histogram import BIN_OF_HALF, N_COUNTERS
+from .numba_loops import BFLOAT16, FLOAT32
 from .numba_parts import JOB, TENSOR, n_parts_of, part_of, reduce_parts
 from .row import ROW_WORDS
-from .thread_team import call_alone, call_on_team
+from .thread_team import call_on_team, team_size
 from .torch_backend import TorchReducer, add_implied_zeros, empty_row
 from .torch_cpu import bits_at_or_above
 
@@ -31,7 +33,9 @@ _REDUCE_PARTS = cast(int, reduce_parts.address)
 _CODES = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
 _CPU = torch.device("cpu")
 _ROW_BYTES = ROW_WORDS * 8
-_JOB = struct.Struct(f"{len(JOB)}q")
+_CALL = struct.Struct(f"{JOB['tensors']}q")
+"""What changes in a job from call to call; the rest follows."""
+_REST = struct.Struct(f"{len(JOB) - JOB['tensors']}q")
 _TENSOR = struct.Struct(f"{len(TENSOR)}q")
 _INT = struct.Struct("i")
 
@@ -44,28 +48,24 @@ class NumbaReducer:
         self._locate = locate
         self._specification = TorchReducer(threshold=threshold, locate=locate)
         self._empty = empty_row(_CPU)
-        self._bins = torch.from_numpy(BIN_OF_HALF)
+        self._bin_of_half = torch.from_numpy(BIN_OF_HALF)
         self._threshold_bits = -1 if threshold == 1.0 else bits_at_or_above(threshold)
-        # Their addresses are part of every job.
+        self._n_lines = self._n_partials = self._n_counters = 0
         self._job = np.zeros(len(JOB), dtype=np.int64)
-        self._job_address = self._job.ctypes.data
-        self._lines = np.zeros((0, len(TENSOR)), dtype=np.int64)
-        self._lines_address = 0
-        self._partials = np.zeros((0, ROW_WORDS), dtype=np.int64)
-        self._partials_address = 0
-        self._make_room(n_tensors=64, n_parts=256)
+        self._job_memory, self._job_address = self._job.data, self._job.ctypes.data
+        self._make_room(n_tensors=64, n_parts=256, n_threads=1)
 
     def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
         """Wake the loops: they were compiled, which takes seconds, or loaded from where numba keeps them on
         disk, when this module was imported."""
         table = empty_row(_CPU).clone().reshape(1, -1)
-        self._reduce(table, [0], [torch.ones(1, dtype=torch.float32, device=_CPU)], None, replace=True)
+        self._merge_one(table, 0, torch.ones(1, dtype=torch.float32, device=_CPU), None)
 
     def reduce_into(self, rows: Tensor, index: int, tensor: Tensor, inv_scale: Tensor | None = None) -> None:
         """Merge the row of `tensor` into `rows[index]`; see `TorchReducer.reduce_into`."""
         readable = self._readable(tensor)
         if readable is not None:
-            self._reduce(rows, (index,), (readable,), inv_scale, replace=False)
+            self._merge_one(rows, index, readable, inv_scale)
             return
         check_dtype(tensor)
         values, n_implicit, positions = explicit_values(tensor.detach())
@@ -73,7 +73,7 @@ class NumbaReducer:
         if readable is None:
             self._specification.reduce_into(rows, index, tensor, inv_scale)
             return
-        self._reduce(rows, (index,), (readable,), inv_scale, replace=False)
+        self._merge_one(rows, index, readable, inv_scale)
         if n_implicit:
             add_implied_zeros(rows.numpy()[index], n_implicit, self._threshold)
 
@@ -83,7 +83,12 @@ class NumbaReducer:
         """Set `rows[i]` to the row of each tensor, whatever it held before."""
         readable = [self._readable(tensor) for tensor in tensors]
         pairs = [(i, values) for i, values in zip(indices, readable, strict=True) if values is not None]
-        self._reduce(rows, [i for i, _ in pairs], [values for _, values in pairs], inv_scale, replace=True)
+        if len(pairs) > self._n_lines:
+            self._make_room(n_tensors=len(pairs))
+        table, n_parts = rows.data_ptr(), 0
+        for line, (index, dense) in enumerate(pairs):
+            n_parts += self._put(line, dense, table + index * _ROW_BYTES, n_parts)
+        self._reduce(len(pairs), n_parts, inv_scale, replace=True)
         for index, tensor, values in zip(indices, tensors, readable, strict=True):
             if values is None:
                 rows[index] = empty_row(_CPU)
@@ -100,60 +105,58 @@ class NumbaReducer:
         ordered = in_memory_order(tensor.detach())
         return None if self._locate or not ordered.is_contiguous() else ordered
 
-    def _reduce(
-        self,
-        rows: Tensor,
-        indices: Sequence[int],
-        tensors: Sequence[Tensor],
-        inv_scale: Tensor | None,
-        *,
-        replace: bool,
-    ) -> None:
-        self._make_room(n_tensors=len(tensors))
-        n_parts = 0
-        table = rows.data_ptr()
-        for i, (index, tensor) in enumerate(zip(indices, tensors, strict=True)):
-            numel = tensor.numel()
-            part = part_of(numel)
-            _TENSOR.pack_into(
-                self._lines.data,
-                i * _TENSOR.size,
-                tensor.data_ptr(),
-                numel,
-                _CODES[tensor.dtype],
-                table + index * _ROW_BYTES,
-                part,
-                n_parts,
-            )
-            n_parts += n_parts_of(numel, part)
-        self._make_room(n_parts=n_parts)
-        _JOB.pack_into(
-            self._job.data,
-            0,
-            0,
-            0,
-            n_parts,
-            len(tensors),
-            self._lines_address,
-            self._partials_address,
-            self._empty.data_ptr(),
-            self._bins.data_ptr(),
-            self._threshold_bits,
-            0 if inv_scale is None else _bits_of(inv_scale),
-            inv_scale is not None,
-            self._locate,
-            replace,
-        )
-        call = call_alone if n_parts == 1 else call_on_team
-        call(_REDUCE_PARTS, self._job_address)
+    def _merge_one(self, rows: Tensor, index: int, values: Tensor, inv_scale: Tensor | None) -> None:
+        n_parts = self._put(0, values, rows.data_ptr() + index * _ROW_BYTES, 0)
+        self._reduce(1, n_parts, inv_scale, replace=False)
 
-    def _make_room(self, n_tensors: int = 0, n_parts: int = 0) -> None:
-        if len(self._lines) < n_tensors:
+    def _put(self, line: int, values: Tensor, row: int, first_part: int) -> int:
+        """Fill a line of the table of tensors; how many parts its tensor has."""
+        numel = values.numel()
+        part, n_parts = _cut(numel)
+        code = _CODES[values.dtype]
+        at = line * _TENSOR.size
+        _TENSOR.pack_into(self._lines_memory, at, values.data_ptr(), numel, code, row, part, first_part)
+        return n_parts
+
+    def _reduce(self, n_tensors: int, n_parts: int, inv_scale: Tensor | None, *, replace: bool) -> None:
+        n_threads = 1 if n_parts <= 1 else team_size()
+        if n_parts > self._n_partials or n_threads > self._n_counters:
+            self._make_room(n_parts=n_parts, n_threads=n_threads)
+        scaled = inv_scale is not None
+        factor = 0 if inv_scale is None else _bits_of(inv_scale)
+        _CALL.pack_into(self._job_memory, 0, 0, 0, 0, n_threads, n_parts, n_tensors, replace, scaled, factor)
+        call_on_team(_REDUCE_PARTS, self._job_address, n_threads)
+
+    def _make_room(self, n_tensors: int = 0, n_parts: int = 0, n_threads: int = 0) -> None:
+        """Make what a job works with at least so large, and write to the job where it is."""
+        if self._n_lines < n_tensors:
+            self._n_lines = n_tensors
             self._lines = np.zeros((n_tensors, len(TENSOR)), dtype=np.int64)
-            self._lines_address = self._lines.ctypes.data
-        if len(self._partials) < n_parts:
+            self._lines_memory = self._lines.data
+        if self._n_partials < n_parts:
+            self._n_partials = n_parts
             self._partials = np.zeros((n_parts, ROW_WORDS), dtype=np.int64)
-            self._partials_address = self._partials.ctypes.data
+        if self._n_counters < n_threads:
+            self._n_counters = n_threads
+            self._counters = np.zeros((n_threads, N_COUNTERS), dtype=np.uint32)
+        _REST.pack_into(
+            self._job_memory,
+            _CALL.size,
+            self._lines.ctypes.data,
+            self._partials.ctypes.data,
+            self._counters.ctypes.data,
+            self._empty.data_ptr(),
+            self._bin_of_half.data_ptr(),
+            self._threshold_bits,
+            self._locate,
+        )
+
+
+@lru_cache(1024)
+def _cut(numel: int) -> tuple[int, int]:
+    """Values of a part of a tensor, and how many parts it has."""
+    part = part_of(numel)
+    return part, n_parts_of(numel, part)
 
 
 def _bits_of(inv_scale: Tensor) -> int:

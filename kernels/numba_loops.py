@@ -1,16 +1,11 @@
 """The loops of the CPU backend, compiled by numba: rows of float32 and bfloat16 tensors in one pass.
 
-A tensor is read in blocks that stay in the first-level cache, twice: once by a loop that the compiler
-turns into vector instructions (extrema of the bits, three sums, the number of zeros), and once by one
-that looks the upper half of each value up in a table of bins and increments one of eight histograms in
-turn, because increments of one counter wait for each other. Meanwhile it fetches the next block.
+A tensor is read in blocks that stay in the first-level cache, by three loops of vector instructions (sums;
+extrema of the bits; bins) and one that counts the bins (`numba_histogram`).
 
 Sums are float32 over runs of 256 values, as the compiler spreads them over its vector lanes (at most 13
 roundings, 8e-7), and float64 beyond. A block that holds NaN or inf, or magnitudes whose squares float32
 does not hold, is added up again in float64.
-
-Numba widens every integer to 64 bits unless told otherwise, and checks for negative indices unless it
-sees that there are none: hence the casts, and the slices.
 """
 
 from __future__ import annotations
@@ -19,8 +14,17 @@ import numba
 import numpy as np
 from numba import types
 
-from .bins import INF_PREFIX, N_BINS, N_PREFIXES, ONE_BIN, PREFIX_BIN
-from .numba_memory import pointer_to, prefetch
+from .bins import INF_PREFIX, N_BINS, ONE_BIN
+from .numba_basics import as_float32, compiled, pointer_to, vectorised
+from .numba_histogram import (
+    FIRST_EDGE_BITS,
+    bins_of_finite,
+    count_below_first_edge,
+    count_each,
+    count_each_half,
+    count_pairs,
+    fold,
+)
 from .row import WORD
 
 FLOAT32, BFLOAT16 = 0, 1
@@ -28,17 +32,8 @@ FLOAT32, BFLOAT16 = 0, 1
 
 BLOCK = 4096
 _RUN = 256
-_N_HISTOGRAMS = 8
-_STRIDE = 136
-"""Words from one histogram to the next: 128 bins, and one for what has no bin."""
-
-N_COUNTERS = _N_HISTOGRAMS * _STRIDE
-
-_BIN_OF_PREFIX = np.full(N_PREFIXES, N_BINS, dtype=np.uint8)
-_BIN_OF_PREFIX[:INF_PREFIX] = PREFIX_BIN[:INF_PREFIX]
-
-BIN_OF_HALF = np.concatenate([_BIN_OF_PREFIX, _BIN_OF_PREFIX])
-"""uint8 `[65536]`: the bin of each upper half of a float32, of both signs; 128 for NaN and inf."""
+_ROUND = 16
+"""Values that are counted at once; a block's last ones, less than this, are counted one by one."""
 
 _MOST_COUNTED = 1 << 30
 """Values between two folds, so that no counter of 32 bits is ever full."""
@@ -50,8 +45,6 @@ _NO_BITS = np.uint32(0xFFFFFFFF)
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
 _ONE = np.uint32(1)
 _HALF = np.uint32(16)
-_LOW_HALF, _HIGH_HALF, _ALL_HALVES = np.uint64(16), np.uint64(48), np.uint64(0xFFFF)
-_PAIRS_A_ROUND = np.uint64(_N_HISTOGRAMS // 2)
 _SAFE_LOW = np.uint32(np.float32(1e-12).view(np.uint32))
 _SAFE_HIGH = np.uint32(np.float32(1e15).view(np.uint32))
 """Between these, the squares of a block's largest magnitudes neither overflow nor underflow."""
@@ -60,39 +53,50 @@ _N_OBS, _NUMEL, _N_ZERO, _N_NAN, _N_INF = (WORD[k] for k in ("n_obs", "numel", "
 _N_ABOVE, _ARGMAX, _ABS_MAX, _ABS_MIN = (WORD[k] for k in ("n_above", "argmax", "abs_max", "abs_min"))
 _SUM, _ABS_SUM, _SQ, _HIST = (WORD[k] for k in ("sum", "abs_sum", "sq", "hist"))
 
-compiled = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-_vectorised = numba.njit(
-    nogil=True,
-    cache=True,
-    boundscheck=False,
-    error_model="numpy",
-    fastmath={"reassoc", "nsz", "contract"},  # sums in any order; NaN and inf keep their meaning
-)
+
+@vectorised
+def _sums(bits):
+    """Sum, sum of magnitudes, sum of squares."""
+    total = 0.0
+    abs_total = 0.0
+    square = 0.0
+    n_runs = len(bits) // _RUN
+    for run in range(n_runs + 1):
+        run_total = np.float32(0)
+        run_abs = np.float32(0)
+        run_square = np.float32(0)
+        if run < n_runs:
+            for i in range(_RUN):  # the compiler makes more of a number that it knows
+                x = as_float32(bits[np.uint64(run) * np.uint64(_RUN) + np.uint64(i)])
+                run_total += x
+                run_abs += abs(x)
+                run_square += x * x
+        else:
+            for i in range(n_runs * _RUN, len(bits)):
+                x = as_float32(bits[np.uint64(i)])
+                run_total += x
+                run_abs += abs(x)
+                run_square += x * x
+        total += run_total
+        abs_total += run_abs
+        square += run_square
+    return total, abs_total, square
 
 
-@_vectorised
-def _summarise(values, bits, n):
-    """Sum, sum of magnitudes, sum of squares, largest bits, least bits less one, zeros of one run."""
-    total = np.float32(0)
-    abs_total = np.float32(0)
-    square = np.float32(0)
+@vectorised
+def _extrema(bits):
+    """The largest bits of a magnitude, and the least non-zero ones less one."""
     largest = np.uint32(0)
     least = _NO_BITS
-    zeros = np.uint32(0)
-    for i in range(n):
-        x = values[i]
+    for i in range(len(bits)):
         magnitude = np.uint32(bits[i] & _MAGNITUDE)
-        total += x
-        abs_total += abs(x)
-        square += x * x
         largest = magnitude if magnitude > largest else largest
         less_one = np.uint32(magnitude - _ONE)
         least = less_one if less_one < least else least
-        zeros = np.uint32(zeros + np.uint32(magnitude == 0))
-    return total, abs_total, square, largest, least, zeros
+    return largest, least
 
 
-@_vectorised
+@vectorised
 def _count_from(bits, threshold):
     """Finite magnitudes whose bits are at least `threshold`."""
     count = np.uint32(0)
@@ -102,19 +106,19 @@ def _count_from(bits, threshold):
     return count
 
 
-@_vectorised
+@vectorised
 def _widen_bfloat16(halves, into):
     for i in range(len(halves)):
         into[i] = np.uint32(np.uint32(halves[i]) << _HALF)
 
 
-@_vectorised
+@vectorised
 def _scale(values, factor, into):
     for i in range(len(values)):
         into[i] = values[i] * factor
 
 
-@_vectorised
+@vectorised
 def _sums_in_float64(values):
     total = 0.0
     abs_total = 0.0
@@ -132,9 +136,7 @@ def _float_of(bits):
     """The float32 with these bits, exactly, also in a thread that takes denormals for zeros."""
     if bits < _MIN_NORMAL_BITS:
         return np.float64(np.int64(bits)) * _DENORMAL_UNIT
-    one = np.empty(1, np.uint32)
-    one[0] = bits
-    return np.float64(one.view(np.float32)[0])
+    return np.float64(as_float32(bits))
 
 
 @compiled
@@ -176,44 +178,6 @@ def _extrema_of_finite(bits):
 
 
 @compiled
-def _count_bins(bits, pairs, bin_of_half, counters, next_address):
-    """Every value, also those without a bin; zeros go to bin 0.
-
-    Meanwhile the block at `next_address` is fetched, as far as this one reaches.
-
-    Args:
-        pairs: the same memory as `bits`, two at a time as uint64: one load instead of two.
-    """
-    n_rounds = len(bits) // _N_HISTOGRAMS
-    for i in range(n_rounds):
-        first = np.uint64(i) * _PAIRS_A_ROUND
-        prefetch(next_address + np.int64(first) * 8)
-        for k in range(_N_HISTOGRAMS // 2):
-            pair = pairs[first + np.uint64(k)]
-            low = np.uint64(bin_of_half[(pair >> _LOW_HALF) & _ALL_HALVES])
-            high = np.uint64(bin_of_half[pair >> _HIGH_HALF])
-            counters[np.uint64(2 * k * _STRIDE) + low] += _ONE
-            counters[np.uint64((2 * k + 1) * _STRIDE) + high] += _ONE
-    for i in range(n_rounds * _N_HISTOGRAMS, len(bits)):
-        counters[np.uint64(bin_of_half[bits[i] >> _HALF])] += _ONE
-
-
-@compiled
-def _fold(counters, words):
-    """Move the counts to the row; how many were of bins from 1.0 on."""
-    from_one = 0
-    for b in range(N_BINS):
-        count = 0
-        for k in range(_N_HISTOGRAMS):
-            count += np.int64(counters[k * _STRIDE + b])
-        words[_HIST + b] += count
-        if b >= ONE_BIN:
-            from_one += count
-    counters[:] = 0
-    return from_one
-
-
-@compiled
 def _first_of(bits, wanted):
     for i in range(len(bits)):
         if np.uint32(bits[i] & _MAGNITUDE) == wanted:
@@ -222,8 +186,26 @@ def _first_of(bits, wanted):
 
 
 @compiled
+def _count_bins(bits, bins, counters, next_address, itemsize):
+    """Every value of a block without NaN and inf; see `count_pairs`."""
+    bins_of_finite(bits, bins)
+    n_in_rounds = len(bits) // _ROUND * _ROUND
+    count_pairs(bins[:n_in_rounds].view(np.uint64), counters, next_address, _ROUND * itemsize)
+    count_each(bins[n_in_rounds:], counters)
+
+
+@compiled
+def _from_one(words):
+    """Counts of the bins from 1.0 on."""
+    count = 0
+    for b in range(ONE_BIN, N_BINS):
+        count += words[_HIST + b]
+    return count
+
+
+@compiled
 def reduce_values(
-    address, n, code, words, floats, threshold, factor, scaled, locate, bin_of_half, counters, scratch
+    address, n, code, words, floats, threshold, factor, scaled, locate, bin_of_half, counters, scratch, bins
 ):
     """Merge the row of the `n` values from `address` on into a row.
 
@@ -234,22 +216,22 @@ def reduce_values(
         factor: float32, for `scaled`.
         locate: find the smallest index of the largest magnitude.
         bin_of_half: `BIN_OF_HALF`.
-        counters, scratch: uint32 `[N_COUNTERS]` and float32 `[BLOCK]`, of any content.
+        counters: uint32 `[N_COUNTERS]`, zeros, and left so.
+        scratch, bins: float32 and uint8 `[BLOCK]`, of any content.
     """
     scratch_bits = scratch.view(np.uint32)
-    scratch_pairs = scratch.view(np.uint64)
-    counters[:] = 0
+    itemsize = 2 if code == BFLOAT16 else 4
+    in_first_bin, from_one = words[_HIST], _from_one(words)
     total = 0.0
     abs_total = 0.0
     square = 0.0
     largest = np.uint32(0)
     least = _NO_BITS
-    n_zero = 0
     n_nan = 0
     n_inf = 0
     n_above = 0
+    n_below_first_edge = 0
     at = -1
-    from_one = 0
     since_fold = 0
     for start in range(0, n, BLOCK):
         length = min(BLOCK, n - start)
@@ -259,47 +241,35 @@ def reduce_values(
             )
             values = scratch[:length]
             bits = scratch_bits[:length]
-            pairs = scratch_pairs[: length // 2]
         else:
             values = numba.carray(pointer_to(types.float32, address + 4 * start), length)
             bits = numba.carray(pointer_to(types.uint32, address + 4 * start), length)
-            pairs = numba.carray(pointer_to(types.uint64, address + 4 * start), length // 2)
         if scaled:
             _scale(values, factor, scratch[:length])
             values = scratch[:length]
             bits = scratch_bits[:length]
-            pairs = scratch_pairs[: length // 2]
 
-        block_total = 0.0
-        block_abs = 0.0
-        block_square = 0.0
-        block_largest = np.uint32(0)
-        block_least = _NO_BITS
-        for run in range(0, length, _RUN):
-            end = min(run + _RUN, length)
-            if end - run == _RUN:  # the compiler makes more of a number that it knows
-                sums = _summarise(values[run:end], bits[run:end], _RUN)
-            else:
-                sums = _summarise(values[run:end], bits[run:end], end - run)
-            block_total += sums[0]
-            block_abs += sums[1]
-            block_square += sums[2]
-            block_largest = max(block_largest, sums[3])
-            block_least = min(block_least, sums[4])
-            n_zero += sums[5]
+        block_largest, block_least = _extrema(bits)
         if block_largest >= _INF_BITS:
+            block_largest, block_least = _extrema_of_finite(bits)
             block_total, block_abs, block_square, more_nan, more_inf = _sums_of_finite(values, bits)
             n_nan += more_nan
             n_inf += more_inf
-            block_largest, block_least = _extrema_of_finite(bits)
-        elif block_largest > 0 and not _SAFE_LOW <= block_largest <= _SAFE_HIGH:
-            if np.uint32(block_least + _ONE) < _MIN_NORMAL_BITS:
-                block_total, block_abs, block_square, more_nan, more_inf = _sums_of_finite(values, bits)
+            count_each_half(bits, bin_of_half, counters)
+        else:
+            if block_largest == 0 or _SAFE_LOW <= block_largest <= _SAFE_HIGH:
+                block_total, block_abs, block_square = _sums(bits)
+            elif np.uint32(block_least + _ONE) < _MIN_NORMAL_BITS:
+                block_total, block_abs, block_square, _, _ = _sums_of_finite(values, bits)
             else:
                 block_total, block_abs, block_square = _sums_in_float64(values)
+            next_address = address + (start + BLOCK) * itemsize
+            _count_bins(bits, bins[:length], counters, next_address, itemsize)
         total += block_total
         abs_total += block_abs
         square += block_square
+        if block_least < FIRST_EDGE_BITS - _ONE:
+            n_below_first_edge += count_below_first_edge(bits)
         if locate and (at < 0 or block_largest > largest):
             found = _first_of(bits, block_largest)
             if found >= 0:
@@ -308,21 +278,20 @@ def reduce_values(
         least = min(least, block_least)
         if threshold >= 0:
             n_above += _count_from(bits, np.uint32(threshold))
-        itemsize = 2 if code == BFLOAT16 else 4
-        _count_bins(bits, pairs, bin_of_half, counters, address + (start + BLOCK) * itemsize)
         since_fold += length
         if since_fold >= _MOST_COUNTED:
-            from_one += _fold(counters, words)
+            fold(counters, words, np.uint32(least + _ONE), largest, bin_of_half)
             since_fold = 0
-    from_one += _fold(counters, words)
+    fold(counters, words, np.uint32(least + _ONE), largest, bin_of_half)
 
-    words[_HIST] -= n_zero
+    in_first_bin = words[_HIST] - in_first_bin
+    words[_HIST] += n_below_first_edge - in_first_bin
     words[_N_OBS] += 1
     words[_NUMEL] += n
-    words[_N_ZERO] += n_zero
+    words[_N_ZERO] += in_first_bin - n_below_first_edge
     words[_N_NAN] += n_nan
     words[_N_INF] += n_inf
-    words[_N_ABOVE] += n_above if threshold >= 0 else from_one
+    words[_N_ABOVE] += n_above if threshold >= 0 else _from_one(words) - from_one
     high = _float_of(largest)
     if words[_ARGMAX] < 0 or high > floats[_ABS_MAX]:
         words[_ARGMAX] = at

@@ -7,8 +7,8 @@ part goes to its row at once.
 Several threads call `reduce_parts` with the same job, an array of int64 that also holds the counters by
 which they divide the work.
 
-Numba keeps `reduce_parts` on disk until this file changes: after a change of `numba_loops` alone, delete
-`__pycache__`.
+Numba keeps `reduce_parts` on disk until this file changes: after a change of `numba_loops` or
+`numba_histogram` alone, delete `__pycache__`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numba
 import numpy as np
 from numba import types
 
-from .numba_loops import BFLOAT16, BLOCK, N_COUNTERS, compiled, reduce_values
-from .numba_memory import pointer_to, take_ticket
+from .numba_basics import compiled, pointer_to, take_ticket
+from .numba_histogram import N_COUNTERS
+from .numba_loops import BFLOAT16, BLOCK, reduce_values
 from .row import COUNTS, ROW_WORDS, WORD
 
 _LEAST, _USUAL = 1 << 14, 1 << 16
@@ -31,28 +32,34 @@ JOB = {
         (
             "next",  # the part to take next
             "n_done",
+            "next_thread",  # the number of the thread that calls next
+            "n_threads",  # for how many there are counters; who comes later does nothing
             "n_parts",
             "n_tensors",
+            "replace",  # forget what the rows held; else merge
+            "scaled",
+            "factor",  # the bits of a float32
             "tensors",  # address of int64 [n_tensors, 6], see TENSOR
             "partials",  # address of int64 [n_parts, 144], of any content
+            "counters",  # address of uint32 [n_threads, N_COUNTERS], zeros before and after
             "empty",  # address of int64 [144], the row that has seen nothing
-            "bins",  # address of numba_loops.BIN_OF_HALF
+            "bin_of_half",  # address of numba_histogram.BIN_OF_HALF
             "threshold",  # see reduce_values
-            "factor",  # the bits of a float32
-            "scaled",
             "locate",
-            "replace",  # forget what the rows held; else merge
         )
     )
 }
+"""What a job says. From "tensors" on it stays as it is from call to call, unless memory moves."""
 TENSOR = {name: i for i, name in enumerate(("address", "numel", "code", "row", "part", "first_part"))}
 """A line of the table of tensors: where it begins, how many values it has there without gaps, `FLOAT32` or
 `BFLOAT16`, the address of its row, values of a part, and the number of its first part."""
 
 _N_JOB, _N_TENSOR, _ROW_BYTES = len(JOB), len(TENSOR), ROW_WORDS * 8
-_N_BINS_HALVES = 1 << 16
+_N_HALVES = 1 << 16
 _NEXT, _DONE, _N_PARTS, _N_TENSORS = (JOB[k] for k in ("next", "n_done", "n_parts", "n_tensors"))
-_TENSORS, _PARTIALS, _EMPTY, _BINS = (JOB[k] for k in ("tensors", "partials", "empty", "bins"))
+_NEXT_THREAD, _N_THREADS = JOB["next_thread"], JOB["n_threads"]
+_TENSORS, _PARTIALS, _EMPTY = (JOB[k] for k in ("tensors", "partials", "empty"))
+_COUNTERS, _BIN_OF_HALF = JOB["counters"], JOB["bin_of_half"]
 _THRESHOLD, _FACTOR, _SCALED = (JOB[k] for k in ("threshold", "factor", "scaled"))
 _LOCATE, _REPLACE = JOB["locate"], JOB["replace"]
 _ADDRESS, _NUMEL, _CODE, _ROW, _PART, _FIRST_PART = TENSOR.values()
@@ -129,7 +136,7 @@ def _tensor_of(tensors, part):
 
 
 @compiled
-def _reduce_part(job, tensor, part, empty, bins, factor, counters, scratch):
+def _reduce_part(job, tensor, part, empty, bin_of_half, factor, counters, scratch, bins):
     start = (part - tensor[_FIRST_PART]) * tensor[_PART]
     whole = tensor[_NUMEL] <= tensor[_PART]
     row = tensor[_ROW] if whole else job[_PARTIALS] + part * _ROW_BYTES
@@ -146,9 +153,10 @@ def _reduce_part(job, tensor, part, empty, bins, factor, counters, scratch):
         factor,
         job[_SCALED] != 0,
         job[_LOCATE] != 0,
-        bins,
+        bin_of_half,
         counters,
         scratch,
+        bins,
     )
     if not whole and words[_ARGMAX] >= 0:
         words[_ARGMAX] += start
@@ -158,17 +166,23 @@ def _reduce_part(job, tensor, part, empty, bins, factor, counters, scratch):
 def reduce_parts(pointer):
     """Reduce parts of a job until none is left. Any number of threads may call it, each once."""
     job = numba.carray(pointer, _N_JOB)
+    here = job.ctypes.data
+    thread = take_ticket(here + 8 * _NEXT_THREAD)
+    if thread >= job[_N_THREADS]:
+        return
     tensors = numba.carray(pointer_to(types.int64, job[_TENSORS]), (job[_N_TENSORS], _N_TENSOR))
     empty = _words_at(job[_EMPTY])
-    bins = numba.carray(pointer_to(types.uint8, job[_BINS]), _N_BINS_HALVES)
+    bin_of_half = numba.carray(pointer_to(types.uint8, job[_BIN_OF_HALF]), _N_HALVES)
+    counters_address = job[_COUNTERS] + thread * N_COUNTERS * 4
+    counters = numba.carray(pointer_to(types.uint32, counters_address), N_COUNTERS)
     factor = job[_FACTOR : _FACTOR + 1].view(np.float32)[0]
-    counters = np.empty(N_COUNTERS, np.uint32)
     scratch = np.empty(BLOCK, np.float32)
-    here = job.ctypes.data
+    bins = np.empty(BLOCK, np.uint8)
     while True:
         part = take_ticket(here + 8 * _NEXT)
         if part >= job[_N_PARTS]:
             return
-        _reduce_part(job, tensors[_tensor_of(tensors, part)], part, empty, bins, factor, counters, scratch)
+        tensor = tensors[_tensor_of(tensors, part)]
+        _reduce_part(job, tensor, part, empty, bin_of_half, factor, counters, scratch, bins)
         if take_ticket(here + 8 * _DONE) == job[_N_PARTS] - 1:
             _merge_all(job, tensors, empty)

@@ -16,25 +16,25 @@ import torch
 Parallel = Callable[[int, int, int, int], None]
 
 
-def call_on_team(function: int, argument: int) -> None:
-    """Call a C function `void (void *)` once on each of torch's threads; returns when all have returned.
+def team_size() -> int:
+    """Threads that `call_on_team` has: torch's; 1 on a torch without the expected OpenMP."""
+    return 1 if _openmp() is None else torch.get_num_threads()
 
-    The interpreter lock is released meanwhile. On a torch without the expected OpenMP, and with one thread
-    (`torch.set_num_threads(1)`, as in the workers of a DataLoader), only the caller's thread calls it.
+
+def call_on_team(function: int, argument: int, n_threads: int) -> None:
+    """Call a C function `void (void *)` once on each of `n_threads`; returns when all have returned.
+
+    The interpreter lock is released meanwhile.
 
     Args:
         function, argument: addresses.
+        n_threads: at most `team_size()`. One is the caller's thread.
     """
-    parallel, n_threads = _openmp(), torch.get_num_threads()
+    parallel = _openmp()
     if parallel is None or n_threads == 1:
-        call_alone(function, argument)
+        _callable(function)(argument)
     else:
         parallel(function, argument, n_threads, 0)
-
-
-def call_alone(function: int, argument: int) -> None:
-    """Call a C function `void (void *)` on this thread, with the interpreter lock released."""
-    _callable(function)(argument)
 
 
 @lru_cache

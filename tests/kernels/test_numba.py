@@ -14,7 +14,9 @@ from tables import as_rows, assert_same_bits, assert_same_but_sums, row_of
 from values import ALL_TENSORS, INF, NAN
 
 from gradprof.kernels import thread_team
+from gradprof.kernels.bins import INF_PREFIX, N_BINS, PREFIX_BIN
 from gradprof.kernels.numba_backend import NumbaReducer
+from gradprof.kernels.numba_histogram import CUBIC, PER_BIT
 from gradprof.kernels.numba_loops import BLOCK
 from gradprof.kernels.numba_parts import n_parts_of, part_of
 from gradprof.kernels.row import SUMS
@@ -59,7 +61,7 @@ def test_awkward_tensors(tensor: torch.Tensor, threshold: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 255, 256, 257, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 9])
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 255, 256, 257, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 9])
 def test_sizes_around_every_boundary(n: int, dtype: torch.dtype) -> None:
     for first in (0, 1):
         check_loops(torch.linspace(-3, 5, n + 8).to(dtype)[first : first + n], locate=first == 1)
@@ -72,6 +74,29 @@ def test_every_prefix_of_both_signs(low_half: int) -> None:
     finite = bits[np.isfinite(bits.view(np.float32))]
     check_loops(torch.from_numpy(finite.view(np.float32)))
     check_loops(torch.from_numpy(bits.view(np.float32)).bfloat16())
+
+
+def test_the_arithmetic_of_bins_keeps_its_distance_from_every_edge() -> None:
+    """Whatever the compiler makes of it on another machine: float32 takes 3e-5 bins at most, in any order."""
+    prefixes = np.arange(INF_PREFIX)
+    g = 1 + prefixes % 128 / 128
+    place = prefixes * 65536.0 * np.float64(PER_BIT) + np.polynomial.polynomial.polyval(g, np.float64(CUBIC))
+    below, above = np.clip(place - 3e-5, 0, N_BINS - 1), np.clip(place + 3e-5, 0, N_BINS - 1)
+    np.testing.assert_array_equal(below.astype(int), PREFIX_BIN[:INF_PREFIX])
+    np.testing.assert_array_equal(above.astype(int), PREFIX_BIN[:INF_PREFIX])
+
+
+def test_nothing_is_left_in_the_counters() -> None:
+    """One reducer meets the whole range, one bin, zeros alone, values without a bin, small ones, in turn."""
+    whole = np.arange(1 << 16, dtype=np.uint32) << 16
+    finite = whole[np.isfinite(whole.view(np.float32))].view(np.float32)
+    tensors = [torch.from_numpy(finite), torch.ones(5000), torch.zeros(5000), torch.full((5000,), NAN)]
+    tensors += [torch.full((5000,), 1e-30), torch.randn(100_000) * 1e-5, torch.tensor([0, 1e-40] * 5000)]
+    reducer = NumbaReducer()
+    for tensor in tensors + tensors[::-1]:
+        table = empty_table(1, "cpu")
+        reducer.reduce_into(table, 0, tensor)
+        assert_same_but_sums(as_rows(table), row_of(tensor))
 
 
 @pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-30, 1e-19, 1e-12, 1e15, 1e19, 1e38])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gradprof.kernels import thread_team
-from gradprof.kernels.numba_memory import take_ticket
+from gradprof.kernels.numba_basics import take_ticket
 
 
 @numba.cfunc("void(CPointer(int64))")
@@ -25,7 +25,7 @@ def _count_callers(pointer):
 
 def _callers(n_expected: int) -> int:
     counts = np.array([0, n_expected, 0], dtype=np.int64)
-    thread_team.call_on_team(_count_callers.address, counts.ctypes.data)
+    thread_team.call_on_team(_count_callers.address, counts.ctypes.data, n_expected)
     return int(counts[0])
 
 
@@ -35,6 +35,7 @@ def test_each_of_torchs_threads_is_called_once_and_all_at_a_time() -> None:
     try:
         for n_threads in (2, 1, 3):
             torch.set_num_threads(n_threads)
+            assert thread_team.team_size() == n_threads
             assert _callers(n_threads) == n_threads
     finally:
         torch.set_num_threads(usual)
@@ -42,6 +43,7 @@ def test_each_of_torchs_threads_is_called_once_and_all_at_a_time() -> None:
 
 def test_without_openmp_the_caller_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thread_team, "_openmp", lambda: None)
+    assert thread_team.team_size() == 1
     assert _callers(1) == 1
 
 

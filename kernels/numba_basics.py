@@ -1,13 +1,29 @@
-"""What numba has no words for: memory by its address, fetching ahead, counters shared by threads."""
+"""How loops are compiled here, and what numba has no words for: memory by its address, bits as a number,
+fetching ahead, counters shared by threads.
+
+Numba widens every integer to 64 bits unless told otherwise, and checks for negative indices unless it
+sees that there are none: hence the casts and the slices in what is compiled.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+compiled = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+vectorised = numba.njit(
+    nogil=True,
+    cache=True,
+    boundscheck=False,
+    error_model="numpy",
+    fastmath={"reassoc", "nsz", "contract"},  # sums in any order; NaN and inf keep their meaning
+)
+"""For loops that the compiler turns into vector instructions."""
 
 
 @intrinsic
@@ -18,6 +34,16 @@ def pointer_to(typing: Any, dtype: Any, address: Any) -> Any:
         return builder.inttoptr(arguments[1], context.get_value_type(signature.return_type))
 
     return types.CPointer(dtype.dtype)(dtype, address), generate
+
+
+@intrinsic
+def as_float32(typing: Any, bits: Any) -> Any:
+    """The float32 that a uint32 is the bits of."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.uint32), generate
 
 
 @intrinsic

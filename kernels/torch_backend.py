@@ -30,6 +30,7 @@ from .layouts import (
 )
 from .row import BIG, COUNTS, DOWN, ROW_DTYPE, ROW_WORDS, SMALL, SUMS, UP, WORD, empty_rows
 from .torch_cpu import CHUNK as CPU_CHUNK
+from .torch_cpu import SMALL as CPU_SMALL
 from .torch_cpu import CpuReducer, widened
 
 DEVICE_CHUNK = 1 << 24
@@ -82,9 +83,8 @@ class TorchReducer:
         check_dtype(tensor)
         values, n_implicit, indices = explicit_values(tensor.detach())
         if values.device.type == "cpu" and is_narrow(values.dtype) and not self._locate:
-            row = rows.numpy().view(ROW_DTYPE)[index, 0]
             pieces = chunks(in_memory_order(values), CPU_CHUNK)
-            self._cpu.reduce_into(row, (as_real(piece, inv_scale) for piece in pieces))
+            self._cpu.reduce_into(_records(rows), index, (as_real(piece, inv_scale) for piece in pieces))
         else:
             partial = self._partial_row(values, inv_scale)
             if indices is not None and self._locate:
@@ -103,8 +103,28 @@ class TorchReducer:
         words = _words(rows)
         for index in indices:
             words[index] = empty
+        small: list[tuple[int, Tensor]] = []
         for index, tensor in zip(indices, tensors, strict=True):
-            self.reduce_into(rows, index, tensor, inv_scale)
+            if self._is_small(tensor):
+                flat = in_memory_order(tensor.detach()).reshape(-1)
+                small.append((index, as_real(flat, inv_scale)))
+                words[index, WORD["n_obs"]] += 1
+            else:
+                self.reduce_into(rows, index, tensor, inv_scale)
+        if small:
+            self._cpu.reduce_small(_records(rows), small)
+
+    def _is_small(self, tensor: Tensor) -> bool:
+        """Whether its row is cheaper together with others."""
+        return (
+            tensor.is_cpu
+            and not self._locate
+            and 0 < tensor.numel() <= CPU_SMALL
+            and tensor.layout is torch.strided
+            and not tensor.is_nested
+            and tensor.is_floating_point()
+            and is_narrow(tensor.dtype)
+        )
 
     def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
         """Nothing: torch's operations come compiled."""
@@ -192,6 +212,11 @@ def _chunk_row(x: Tensor, threshold: float, offset: int | None) -> Tensor:
 def _words(rows: Tensor) -> Any:
     """The same memory as a numpy array where the host can see it: single words cost a tenth there."""
     return rows.numpy() if rows.device.type == "cpu" else rows
+
+
+def _records(rows: Tensor) -> Any:
+    """A table in host memory as a structured array `[sites]`."""
+    return rows.numpy().view(ROW_DTYPE)[:, 0]
 
 
 def add_implied_zeros(row: Any, n: int, threshold: float) -> None:

@@ -20,7 +20,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .bins import INF_PREFIX, N_BINS, ONE_BIN, PREFIX_BIN, fold_prefix_counts
+from .bins import INF_PREFIX, N_BINS, ONE_BIN, fold_prefix_counts
+from .small_tensors import merge_small
 
 CHUNK = 1 << 18
 """Elements per chunk: 2 to 3 MB of scratch. In a training, 2**18 to 2**21 cost the same, 2**17 5 % and
@@ -31,7 +32,7 @@ _INF_BITS = INF_PREFIX << 16
 _MIN_NORMAL_BITS = 1 << 23
 _DENORMAL_UNIT = 2.0**-149
 
-_SMALL = 1 << 13
+SMALL = 1 << 13
 """Up to this many elements numpy is faster: its calls cost a third of torch's, which have threads."""
 
 _ZERO_LANES = 64
@@ -46,52 +47,41 @@ class CpuReducer:
     """Scratch for reductions, reused by every call; one thread at a time."""
 
     def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        self._threshold_bits = bits_at_or_above(threshold)
+        self._threshold_bits = None if threshold == 1.0 else bits_at_or_above(threshold)
         self._bits = torch.empty(0, dtype=torch.int32, device="cpu")
         self._wrapped = torch.empty(0, dtype=torch.int32, device="cpu")
         self._row_sums = torch.empty((3, 0), dtype=torch.float32, device="cpu")
 
-    def reduce_into(self, row: np.void, chunks: Iterable[Tensor]) -> None:
-        """Merge the flat, non-empty float32 `chunks` of one tensor into `row`, all but its `n_obs`."""
-        hist = np.zeros(N_BINS, dtype=np.int64)
+    def reduce_into(self, rows: np.ndarray, index: int, chunks: Iterable[Tensor]) -> None:
+        """Merge the flat, non-empty float32 `chunks` of a tensor into `rows[index]`, all but its `n_obs`."""
+        row = rows[index]
         for chunk in chunks:
+            if chunk.numel() <= SMALL:
+                merge_small(rows, [index], [chunk.numpy()], self._threshold_bits)
+                continue
             row["numel"] += chunk.numel()
-            if chunk.numel() <= _SMALL:
-                hist += self._reduce_small(row, chunk.numpy())
-            else:
-                hist += self._reduce_large(row, chunk)
-        row["hist"] += hist
-        if self._threshold == 1.0:
-            row["n_above"] += hist[ONE_BIN:].sum()
+            hist = self._reduce_large(row, chunk)
+            row["hist"] += hist
+            if self._threshold_bits is None:
+                row["n_above"] += hist[ONE_BIN:].sum()
 
-    def _reduce_small(self, row: np.void, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """Merge all but the histogram, which is returned, int64 `[128]`."""
-        bits = x.view(np.int32) & _ABS_MASK
-        if bits.max() >= _INF_BITS:
-            finite = bits < _INF_BITS
-            n_inf = int(np.count_nonzero(bits == _INF_BITS))
-            row["n_inf"] += n_inf
-            row["n_nan"] += len(x) - int(np.count_nonzero(finite)) - n_inf
-            x, bits = x[finite], bits[finite]
-        if self._threshold != 1.0:
-            row["n_above"] += np.count_nonzero(bits >= self._threshold_bits)
-        nonzero = bits[bits != 0]
-        row["n_zero"] += len(bits) - len(nonzero)
-        if not len(nonzero):
-            return np.zeros(N_BINS, dtype=np.int64)
-        smallest = int(nonzero.min())
-        self._merge_extrema(row, smallest, int(nonzero.max()))
-        wide = x.astype(np.float64)
-        if smallest < _MIN_NORMAL_BITS:
-            wide = widened(torch.from_numpy(x), torch.from_numpy(bits)).numpy()
-        row["sum"] += wide.sum()
-        row["sq"] += wide.dot(wide)
-        row["abs_sum"] += np.abs(wide).sum()
-        return np.bincount(PREFIX_BIN[nonzero >> 16], minlength=N_BINS)
+    def reduce_small(self, rows: np.ndarray, tensors: Iterable[tuple[int, Tensor]]) -> None:
+        """The same for tensors of at most `SMALL` elements, each with its row's index, no two the same."""
+        indices: list[int] = []
+        batch: list[npt.NDArray[np.float32]] = []
+        n_values = 0
+        for index, tensor in tensors:
+            if n_values + tensor.numel() > CHUNK:
+                merge_small(rows, indices, batch, self._threshold_bits)
+                indices, batch, n_values = [], [], 0
+            indices.append(index)
+            batch.append(tensor.numpy())
+            n_values += tensor.numel()
+        if batch:
+            merge_small(rows, indices, batch, self._threshold_bits)
 
     def _reduce_large(self, row: np.void, chunk: Tensor) -> npt.NDArray[np.int64]:
-        """As `_reduce_small`, with torch and its threads."""
+        """Merge all but `numel` and the histogram, which is returned, int64 `[128]`."""
         bits = self._magnitude_bits(chunk)
         smallest, largest = _extrema(bits)
         if largest >= _INF_BITS:
@@ -105,7 +95,7 @@ class CpuReducer:
         if largest:
             self._merge_extrema(row, smallest, largest)
             self._add_sums(row, chunk, bits, smallest, _float_of(largest))
-        if self._threshold != 1.0:
+        if self._threshold_bits is not None:
             row["n_above"] += int((bits >= self._threshold_bits).sum())
         if not has_zeros:
             return fold_prefix_counts(torch.bincount(bits.bitwise_right_shift_(16)).numpy())

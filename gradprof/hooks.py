@@ -87,7 +87,9 @@ class ParamHook(Hook):
     """Post-accumulate hook of a parameter."""
 
     def __call__(self, param: torch.Tensor) -> None:
-        self.observer.accumulated(self.index, param)
+        observer = self.observer
+        if observer.observing_params:  # asked here: a call less in every step that is not observed
+            observer.accumulated(self.index, param)
 
 
 class Handles:

@@ -93,7 +93,7 @@ class Observer:
 
     def accumulated(self, index: int, param: torch.Tensor) -> None:
         """Note a parameter whose gradient was added to its `.grad`, to be reduced after the backward pass."""
-        if not self.observing_params or index in self._dropped:
+        if index in self._dropped:
             return
         task = torch._C._current_graph_task_id()
         if task != self._graph_task:

@@ -16,8 +16,9 @@ export function decades(values, fallback = 0) {
 }
 
 /** A line through points; it breaks at NaN, and what is infinite is held at the frame by the scales. */
-export function polyline(ctx, points, { color, width = 1, dash = [] }) {
+export function polyline(ctx, points, { color, width = 1, alpha = 1, dash = [] }) {
   ctx.save();
+  ctx.globalAlpha = alpha;
   ctx.strokeStyle = color;
   ctx.lineWidth = width;
   ctx.lineJoin = "round";

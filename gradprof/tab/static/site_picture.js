@@ -53,19 +53,26 @@ export function drawSite(ctx, size, data, view) {
   ctx.beginPath();
   ctx.rect(left, FRAME.top + LANE, right - left, size.height - FRAME.top - LANE - FRAME.bottom);
   ctx.clip();
-  for (const [names, , style] of linesOf(theme)) {
+  const spacing = (right - left) / Math.max(1, data.columns);
+  for (const [names, , { color, width }] of linesOf(theme)) {
+    // Lines that swing from pixel to pixel would hide what they are drawn over.
+    const style = { color, width: Math.min(width, Math.max(0.75, spacing / 2)), alpha: spacing < 3 ? 0.6 : 1 };
     for (const name of names) polyline(ctx, pointsOf(data, data[name], x, y, powers), style);
   }
   ctx.restore();
   drawLane(ctx, data, x, left, right, theme);
 }
 
-/** A step's value spans its column, so that one step of a long run stays as wide as its column. */
+/**
+ * A step's value spans its column, so that one step of a long run stays as wide as its column. The line breaks
+ * where it comes to zero or leaves it: a zero is a mark at the bottom, not the end of a fall.
+ */
 function pointsOf(data, values, x, y, { low, high }) {
   const points = [];
   for (let column = 0; column < data.columns; column++) {
     const value = Math.max(low, Math.min(high, values[column]));
     const [from, to] = [data.firstOrdinals[column], data.lastOrdinals[column] + 1];
+    if (column && (values[column] === -Infinity) !== (values[column - 1] === -Infinity)) points.push([NaN, NaN]);
     if (x(to) - x(from) < 6) points.push([x((from + to) / 2), y(value)]);
     else points.push([x(from), y(value)], [x(to), y(value)]);
   }

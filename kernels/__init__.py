@@ -6,8 +6,8 @@ This package knows tensors only, nothing of models, hooks, steps or files. Read 
 2. `row`: the fixed-size record that a reduction gives, and how two of them merge.
 3. `layouts`: from any tensor to the real numbers that it stores.
 4. `torch_backend`: the specification, in plain torch, on any device.
-5. `torch_cpu`: the same rows for float32 values in CPU memory, at a fraction of the cost; `small_tensors`:
-   of many small ones at once.
+5. `float32_bits`, `torch_cpu`: the same rows for float32 values in CPU memory, at a fraction of the cost;
+   `small_tensors`: of many small ones at once.
    `numba_histogram`, `numba_loops`, `numba_parts`, `numba_backend`: at a sixth of that, on torch's own
    threads (`thread_team`), where numba is installed; from a bin, to a row, to all tensors of a call.
 6. `triton_histogram`, `triton_reduction`, `triton_kernels`: the same rows on a CUDA device, each value read

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .float32_bits import bits_at_or_above
 from .layouts import check_dtype, explicit_values, in_memory_order
 from .numba_histogram import BIN_OF_HALF, N_COUNTERS
 from .numba_loops import BFLOAT16, FLOAT32
@@ -27,7 +28,6 @@ from .numba_parts import JOB, TENSOR, n_parts_of, part_of, reduce_parts
 from .row import ROW_WORDS
 from .thread_team import call_on_team, team_size
 from .torch_backend import TorchReducer, add_implied_zeros, empty_row
-from .torch_cpu import bits_at_or_above
 
 _REDUCE_PARTS = cast(int, reduce_parts.address)
 _CODES = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}

@@ -14,7 +14,8 @@ import numba
 import numpy as np
 from numba import types
 
-from .bins import INF_PREFIX, N_BINS, ONE_BIN
+from .bins import N_BINS, ONE_BIN
+from .float32_bits import ABS_MASK, DENORMAL_UNIT, INF_BITS, MIN_NORMAL_BITS
 from .numba_basics import as_float32, compiled, pointer_to, vectorised
 from .numba_histogram import (
     FIRST_EDGE_BITS,
@@ -38,11 +39,10 @@ _ROUND = 16
 _MOST_COUNTED = 1 << 30
 """Values between two folds, so that no counter of 32 bits is ever full."""
 
-_INF_BITS = np.uint32(INF_PREFIX << 16)
-_MIN_NORMAL_BITS = np.uint32(1 << 23)
-_DENORMAL_UNIT = 2.0**-149
+_INF_BITS = np.uint32(INF_BITS)
+_MIN_NORMAL_BITS = np.uint32(MIN_NORMAL_BITS)
 _NO_BITS = np.uint32(0xFFFFFFFF)
-_MAGNITUDE = np.uint32(0x7FFFFFFF)
+_MAGNITUDE = np.uint32(ABS_MASK)
 _ONE = np.uint32(1)
 _HALF = np.uint32(16)
 _SAFE_LOW = np.uint32(np.float32(1e-12).view(np.uint32))
@@ -135,7 +135,7 @@ def _sums_in_float64(values):
 def _float_of(bits):
     """The float32 with these bits, exactly, also in a thread that takes denormals for zeros."""
     if bits < _MIN_NORMAL_BITS:
-        return np.float64(np.int64(bits)) * _DENORMAL_UNIT
+        return np.float64(np.int64(bits)) * DENORMAL_UNIT
     return np.float64(as_float32(bits))
 
 
@@ -156,7 +156,7 @@ def _sums_of_finite(values, bits):
         else:
             m = np.float64(values[i])
             if magnitude < _MIN_NORMAL_BITS:
-                m = np.float64(np.int64(magnitude)) * _DENORMAL_UNIT
+                m = np.float64(np.int64(magnitude)) * DENORMAL_UNIT
             m = abs(m)
             total += m if bits[i] == magnitude else -m
             abs_total += m

@@ -4,7 +4,7 @@ A pass of numpy over a few hundred values costs a microsecond, whatever they are
 times that. A network has dozens of such parameters (biases, scales): laid end to end, they share the
 passes, and `reduceat` gives each its own result.
 
-Magnitudes are handled as the integers that their bits spell; see `torch_cpu`.
+Magnitudes are handled as the integers that their bits spell (`float32_bits`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .bins import INF_PREFIX, N_BINS, ONE_BIN, PREFIX_BIN
-
-_ABS_MASK = 0x7FFFFFFF
-_INF_BITS = INF_PREFIX << 16
-_MIN_NORMAL_BITS = 1 << 23
-_DENORMAL_UNIT = 2.0**-149
+from .bins import N_BINS, ONE_BIN, PREFIX_BIN
+from .float32_bits import ABS_MASK, INF_BITS, floats_of
 
 
 def merge_small(
@@ -40,7 +36,7 @@ def merge_small(
     lengths = np.array([len(tensor) for tensor in tensors])
     starts = np.cumsum(lengths) - lengths
     signed_bits = np.concatenate(tensors).view(np.int32)
-    bits = signed_bits & _ABS_MASK
+    bits = signed_bits & ABS_MASK
     # A slice costs a fifth of a list of indices, and tensors that are not parameters come one by one.
     at: Any = slice(indices[0], indices[0] + 1) if len(indices) == 1 else np.asarray(indices)
 
@@ -48,21 +44,21 @@ def merge_small(
         return np.add.reduceat(mask, starts, dtype=np.int64)
 
     if threshold_bits is not None:
-        rows["n_above"][at] += count((bits >= threshold_bits) & (bits < _INF_BITS))
+        rows["n_above"][at] += count((bits >= threshold_bits) & (bits < INF_BITS))
     n_not_finite: Any = 0
-    if bits.max() >= _INF_BITS:  # counted, and from here on taken for zeros
-        n_nan, n_inf = count(bits > _INF_BITS), count(bits == _INF_BITS)
+    if bits.max() >= INF_BITS:  # counted, and from here on taken for zeros
+        n_nan, n_inf = count(bits > INF_BITS), count(bits == INF_BITS)
         rows["n_nan"][at] += n_nan
         rows["n_inf"][at] += n_inf
         n_not_finite = n_nan + n_inf
-        bits[bits >= _INF_BITS] = 0
+        bits[bits >= INF_BITS] = 0
     n_zero = count(bits == 0)
 
     # Adding 2**31 - 1 leaves zero the largest int32, and takes others, wrapping around, to 2**31 + 1 less.
-    smallest = np.minimum.reduceat(bits + np.int32(_ABS_MASK), starts) - np.int32(_ABS_MASK)
+    smallest = np.minimum.reduceat(bits + np.int32(ABS_MASK), starts) - np.int32(ABS_MASK)
     largest = np.maximum.reduceat(bits, starts)
-    low, high = _float64(np.stack([smallest, largest]))
-    magnitudes = _float64(bits)
+    low, high = floats_of(np.stack([smallest, largest]))
+    magnitudes = floats_of(bits)
     bins = PREFIX_BIN[bits >> 16]
     if len(indices) > 1:
         bins = bins + np.repeat(np.arange(len(indices)) * N_BINS, lengths)
@@ -79,11 +75,3 @@ def merge_small(
     rows["hist"][at] += hist
     if threshold_bits is None:
         rows["n_above"][at] += hist[:, ONE_BIN:].sum(1)
-
-
-def _float64(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """The finite magnitudes with these bits, exactly, also in a thread that takes denormals for zeros."""
-    values = bits.view(np.float32).astype(np.float64)
-    denormal = bits < _MIN_NORMAL_BITS
-    values[denormal] = bits[denormal] * _DENORMAL_UNIT
-    return values

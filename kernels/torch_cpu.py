@@ -5,9 +5,7 @@ costs nine cheap ones over scratch that stays in cache, because the host may loo
 decides what to do next: NaN, inf and zeros are looked for only where the extrema show that they are
 there.
 
-Magnitudes are handled as the integers that their bits spell: for non-negative floats the order is the
-same, the top 16 of 31 bits are the prefix that decides the bin, and NaN and inf are the integers from
-0x7F800000 up.
+Magnitudes are handled as the integers that their bits spell (`float32_bits`).
 """
 
 from __future__ import annotations
@@ -20,17 +18,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .bins import INF_PREFIX, N_BINS, ONE_BIN, fold_prefix_counts
+from .bins import N_BINS, ONE_BIN, fold_prefix_counts
+from .float32_bits import ABS_MASK, DENORMAL_UNIT, INF_BITS, MIN_NORMAL_BITS, bits_at_or_above, float_of
 from .small_tensors import merge_small
 
 CHUNK = 1 << 18
 """Elements per chunk: 2 to 3 MB of scratch. In a training, 2**18 to 2**21 cost the same, 2**17 5 % and
 2**16 12 % of a step more; without scratch of its own a pass cost twice as much."""
-
-_ABS_MASK = 0x7FFFFFFF
-_INF_BITS = INF_PREFIX << 16
-_MIN_NORMAL_BITS = 1 << 23
-_DENORMAL_UNIT = 2.0**-149
 
 SMALL = 1 << 13
 """Up to this many elements numpy is faster: its calls cost a third of torch's, which have threads."""
@@ -84,7 +78,7 @@ class CpuReducer:
         """Merge all but `numel` and the histogram, which is returned, int64 `[128]`."""
         bits = self._magnitude_bits(chunk)
         smallest, largest = _extrema(bits)
-        if largest >= _INF_BITS:
+        if largest >= INF_BITS:
             chunk, bits = _split_off_non_finite(row, chunk, bits)
             if chunk.numel() == 0:
                 return np.zeros(N_BINS, dtype=np.int64)
@@ -94,7 +88,7 @@ class CpuReducer:
             smallest = self._smallest_nonzero(bits)
         if largest:
             self._merge_extrema(row, smallest, largest)
-            self._add_sums(row, chunk, bits, smallest, _float_of(largest))
+            self._add_sums(row, chunk, bits, smallest, float_of(largest))
         if self._threshold_bits is not None:
             row["n_above"] += int((bits >= self._threshold_bits).sum())
         if not has_zeros:
@@ -117,8 +111,8 @@ class CpuReducer:
 
     @staticmethod
     def _merge_extrema(row: np.void, smallest: int, largest: int) -> None:
-        row["abs_min"] = min(row["abs_min"], _float_of(smallest))
-        row["abs_max"] = max(row["abs_max"], _float_of(largest))
+        row["abs_min"] = min(row["abs_min"], float_of(smallest))
+        row["abs_max"] = max(row["abs_max"], float_of(largest))
 
     def _magnitude_bits(self, chunk: Tensor) -> Tensor:
         n = chunk.numel()
@@ -126,12 +120,12 @@ class CpuReducer:
             self._bits = torch.empty(n, dtype=torch.int32, device="cpu")
             self._wrapped = torch.empty(n, dtype=torch.int32, device="cpu")
             self._row_sums = torch.empty((3, n // _ROW), dtype=torch.float32, device="cpu")
-        return torch.bitwise_and(chunk.view(torch.int32), _ABS_MASK, out=self._bits[:n])
+        return torch.bitwise_and(chunk.view(torch.int32), ABS_MASK, out=self._bits[:n])
 
     def _smallest_nonzero(self, bits: Tensor) -> int:
         """2**31 if there is none. Adding 2**31 - 1 leaves zero the largest int32, and takes every other
         magnitude, wrapping around, to 2**31 + 1 less."""
-        wrapped = torch.add(bits, _ABS_MASK, out=self._wrapped[: bits.numel()])
+        wrapped = torch.add(bits, ABS_MASK, out=self._wrapped[: bits.numel()])
         return int(wrapped.min()) + (1 << 31) + 1
 
     def _add_sums(
@@ -157,7 +151,7 @@ class CpuReducer:
             row["abs_sum"] += abs_total
             row["sq"] += float(torch.dot(wide[2], wide[2]))
         else:
-            exact = chunk if smallest_bits >= _MIN_NORMAL_BITS else widened(chunk, bits)
+            exact = chunk if smallest_bits >= MIN_NORMAL_BITS else widened(chunk, bits)
             wide = exact.to(torch.float64)
             row["sum"] += float(wide.sum())
             row["sq"] += float(torch.dot(wide, wide))
@@ -173,8 +167,8 @@ def _lanes() -> Tensor:
 def widened(x: Tensor, magnitude_bits: Tensor) -> Tensor:
     """float32 `x` as float64, exactly: a thread that flushes denormals would convert them to zero, so
     theirs are made of the integers that their bits spell."""
-    denormal = torch.copysign(magnitude_bits.to(torch.float64) * _DENORMAL_UNIT, x)
-    return torch.where(magnitude_bits < _MIN_NORMAL_BITS, denormal, x.to(torch.float64))
+    denormal = torch.copysign(magnitude_bits.to(torch.float64) * DENORMAL_UNIT, x)
+    return torch.where(magnitude_bits < MIN_NORMAL_BITS, denormal, x.to(torch.float64))
 
 
 def _extrema(bits: Tensor) -> tuple[int, int]:
@@ -184,25 +178,9 @@ def _extrema(bits: Tensor) -> tuple[int, int]:
 
 def _split_off_non_finite(row: np.void, chunk: Tensor, bits: Tensor) -> tuple[Tensor, Tensor]:
     """Count NaN and inf; what remains."""
-    n_inf = int((bits == _INF_BITS).sum())
-    finite = bits < _INF_BITS
+    n_inf = int((bits == INF_BITS).sum())
+    finite = bits < INF_BITS
     chunk, bits = chunk[finite], bits[finite]
     row["n_inf"] += n_inf
     row["n_nan"] += finite.numel() - bits.numel() - n_inf
     return chunk, bits
-
-
-def bits_at_or_above(threshold: float) -> int:
-    """The bits of the smallest float32 >= threshold; those of inf if there is none that is finite."""
-    with np.errstate(over="ignore"):
-        nearest = np.float32(threshold)
-        above = np.nextafter(nearest, np.float32(np.inf))
-    # As Python floats, because numpy would round the threshold to float32 before it compares.
-    smallest = above if float(nearest) < float(threshold) else nearest
-    return int(smallest.view(np.int32))
-
-
-def _float_of(bits: int) -> float:
-    if bits < _MIN_NORMAL_BITS:  # a thread that flushes denormals would convert it to zero
-        return bits * _DENORMAL_UNIT
-    return float(np.int32(bits).view(np.float32))

@@ -80,6 +80,7 @@ class Observer:
                 self.begin()
             device = grad.device
             if self.observing_outputs and not self._captured(device):
+                self._hear_of_end()
                 rows = self._table(device).rows
                 started = self._start(device)
                 self._reducers[device].reduce_into(rows, index, grad, self._inverse_scale(device))
@@ -95,11 +96,8 @@ class Observer:
         """Note a parameter whose gradient was added to its `.grad`, to be reduced after the backward pass."""
         if index in self._dropped:
             return
-        task = torch._C._current_graph_task_id()
-        if task != self._graph_task:
-            self._graph_task = task
+        if self._hear_of_end():
             self.begin()
-            torch.autograd.Variable._execution_engine.queue_callback(self._end_of_backward)  # type: ignore[attr-defined]
         self._touched[index] = param
 
     def failed(self, index: int, error: Exception) -> None:
@@ -158,12 +156,21 @@ class Observer:
         self._tables.clear()
         self._reducers.clear()
 
+    def _hear_of_end(self) -> bool:
+        """Have `_end_of_backward` called at the end of the backward pass in progress; False if it will be."""
+        task = torch._C._current_graph_task_id()
+        if task == self._graph_task:
+            return False
+        self._graph_task = task
+        torch.autograd.Variable._execution_engine.queue_callback(self._end_of_backward)  # type: ignore[attr-defined]
+        return True
+
     def _end_of_backward(self) -> None:
         """Reduce the gradients of all parameters that this backward pass touched."""
         start = time.perf_counter()
         touched, self._touched = self._touched, {}
         self._graph_task = -1
-        if not self.observing_params:
+        if not self.observing:
             return
         self.had_backward = True
         by_device: dict[torch.device, dict[int, torch.Tensor]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from models import mlp
-from torch import Tensor, nn
+from torch import nn
 
 import gradprof
 
@@ -163,16 +163,22 @@ def test_an_unknown_site_of_the_last_step_lists_near_names(tmp_path: Path) -> No
             prof.last["0.weigth"]
 
 
-def test_forgotten_step_ends_are_reported_and_what_was_seen_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("observe", [("param", "output"), "param", "output"])
+def test_forgotten_step_ends_are_reported_and_what_was_seen_is_kept(
+    tmp_path: Path, observe: str | tuple[str, ...]
+) -> None:
     model = mlp()
-    prof = gradprof.watch(model, tmp_path)
+    prof = gradprof.watch(model, tmp_path, observe=observe)
     for _ in range(3):
         model(torch.randn(2, 5)).sum().backward()
     with pytest.warns(RuntimeWarning, match=r"saw no end of a step.*pass optimizer="):
         prof.close()
     run = gradprof.load(tmp_path)
     assert run.steps.tolist() == [0]
-    assert run.record(0)["output/2"].numel == 18
+    if "output" in observe:
+        assert run.record(0)["output/2"].numel == 18
+    if "param" in observe:
+        assert run.record(0)["param/2.weight"].numel == model[2].weight.numel()
 
 
 def test_a_gradient_that_is_not_floating_drops_its_site_with_one_warning(tmp_path: Path) -> None:
@@ -208,14 +214,14 @@ def test_a_reduction_that_fails_for_one_parameter_drops_that_one(
 ) -> None:
     from gradprof.kernels.torch_backend import TorchReducer
 
-    reduce_into = TorchReducer.reduce_into
+    replace_many = TorchReducer.replace_many
 
-    def fail_on_vectors_of_three(self: Any, rows: Any, index: int, tensor: Tensor, scale: Any = None) -> None:
-        if tensor.shape == (3,):
+    def fail_on_vectors_of_three(self: Any, rows: Any, indices: Any, tensors: Any, scale: Any = None) -> None:
+        if any(tensor.shape == (3,) for tensor in tensors):
             raise RuntimeError("broken")
-        reduce_into(self, rows, index, tensor, scale)
+        replace_many(self, rows, indices, tensors, scale)
 
-    monkeypatch.setattr(TorchReducer, "reduce_into", fail_on_vectors_of_three)
+    monkeypatch.setattr(TorchReducer, "replace_many", fail_on_vectors_of_three)
     model = mlp()
     with gradprof.watch(model, tmp_path, backend="torch") as prof:
         with pytest.warns(RuntimeWarning, match=r"stopped observing 'param/2.bias': RuntimeError: broken"):

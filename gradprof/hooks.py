@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.compiler import is_compiling
 
 from .discovery import tensors_in
 
@@ -43,7 +44,7 @@ class Hook:
 
     def _attach(self, value: Any) -> None:
         observer = self.observer
-        if not observer.observing_outputs or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
             return
         start = time.perf_counter()
         try:
@@ -60,7 +61,7 @@ class RootHook(Hook):
     """Forward pre-hook of the whole model: a step has begun."""
 
     def __call__(self, _module: nn.Module, _args: Any) -> None:
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if torch.is_grad_enabled() and not is_compiling():
             self.observer.begin()
 
 
@@ -71,7 +72,7 @@ class OutputHook(Hook):
     """
 
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
-        if not torch.compiler.is_compiling():
+        if not is_compiling() and self.observer.observing_outputs:
             self._attach(output)
 
 
@@ -79,7 +80,7 @@ class InputHook(Hook):
     """Forward pre-hook: observe the gradient w.r.t. every tensor given to the module, from all its uses."""
 
     def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> None:
-        if not torch.compiler.is_compiling():
+        if not is_compiling() and self.observer.observing_outputs:
             self._attach((args, kwargs))
 
 

@@ -105,10 +105,10 @@ def count_below_first_edge(bits):
 
 
 @vectorised
-def _fold_row(first, second, low, high, singles):
-    """Move the counts of all pairs with one second bin from two tables to their first bins; their sum."""
+def _fold_row(first, second, singles):
+    """Move the counts of pairs with one second bin from two tables to their first bins; their sum."""
     count = np.uint32(0)
-    for b in range(low, high + 1):
+    for b in range(len(first)):
         both = np.uint32(first[b] + second[b])
         singles[b] = np.uint32(singles[b] + both)
         count = np.uint32(count + both)
@@ -131,10 +131,11 @@ def fold(counters, words, least, largest, bin_of_half):
     singles = counters[_SINGLES:]
     for row in range(max(high - low, -1) + 2):
         second = 0 if row == 0 else low + row - 1
-        first_table = counters[second * _PITCH : second * _PITCH + N_BINS]
-        second_table = counters[_TABLE + second * _PITCH : _TABLE + second * _PITCH + N_BINS]
-        count = _fold_row(first_table, second_table, 0, 0, singles)
-        count += _fold_row(first_table, second_table, low, high, singles)
+        first_table, second_table = counters[second * _PITCH :], counters[_TABLE + second * _PITCH :]
+        count = _fold_row(first_table[:1], second_table[:1], singles[:1])
+        if low <= high:
+            span = slice(low, high + 1)
+            count += _fold_row(first_table[span], second_table[span], singles[span])
         singles[second] += count
     for b in range(N_BINS):
         words[_HIST + b] += singles[b]

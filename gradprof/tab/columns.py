@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events.pooled import EncodedPooled
 from gradprof.events.tags import CHUNK_STEPS
 from gradprof.metrics import HISTORY, METRICS, L2Change, pool
 
@@ -93,22 +94,29 @@ def step_columns(
     )
 
 
+def ready_places(parts: Sequence[EncodedPooled], level: int, start: int, stop: int) -> tuple[Places, slice]:
+    """Where columns that the event file holds stand, and which they are of those of the chunks `parts`."""
+    skip = start % CHUNK_STEPS // level
+    within = slice(skip, skip + (stop - start) // level)
+    no_steps = np.empty(0, dtype=np.int64)
+    places = Places(
+        np.arange(start, stop + 1, level),
+        np.concatenate([no_steps, *(part.first_steps for part in parts)])[within],
+        np.concatenate([no_steps, *(part.last_steps for part in parts)])[within],
+    )
+    return places, within
+
+
 def _ready_columns(
     recording: Recording, level: int, start: int, stop: int, metrics: Collection[str], sites: Sequence[int]
 ) -> Columns:
     """Columns that the event file holds."""
     parts = list(recording.pooled(level, recording.chunks_holding(start, stop)))
-    skip = start % CHUNK_STEPS // level
-    within = slice(skip, skip + (stop - start) // level)
+    places, within = ready_places(parts, level, start, stop)
     integers = np.empty((0, len(sites)), dtype=np.int64)
     floats = integers.astype(np.float32)
-    no_steps = np.empty(0, dtype=np.int64)
     return Columns(
-        places=Places(
-            np.arange(start, stop + 1, level),
-            np.concatenate([no_steps, *(part.first_steps for part in parts)])[within],
-            np.concatenate([no_steps, *(part.last_steps for part in parts)])[within],
-        ),
+        places=places,
         n_rows=np.concatenate([integers, *(part.n_rows()[:, sites] for part in parts)])[within],
         metrics={
             name: np.concatenate([floats, *(part.metric(name)[:, sites] for part in parts)])[within]
@@ -129,8 +137,7 @@ def _of_rows(
         fields = rows.fields(_fields_of(metrics))
         parts[i] = {_STEPS: rows.steps, **{name: METRICS[name].of(fields) for name in metrics}}
         recording.remember(i, parts[i])
-    skip = start - int(recording.blocks.starts[blocks[0]]) if blocks else 0
-    within = slice(skip, skip + stop - start)
+    within = recording.blocks.within(start, stop)
     none = np.empty((0, recording.n_sites), dtype=np.float32)
     steps = np.concatenate([np.empty(0, dtype=np.int64), *(part[_STEPS] for part in parts.values())])
     return steps[within], {

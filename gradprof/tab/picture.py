@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from gradprof.events import tags
 
+from .query import BadRequest
+
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 Uint8Array = npt.NDArray[np.uint8]
@@ -41,6 +43,26 @@ def choose_level(n_steps: int, columns: int, affordable: Mapping[int, int]) -> i
     if filling:
         return filling[-1]
     return payable[0] if payable else None
+
+
+def level_for(n_steps: int, n_sites: int, columns: int, affordable: Mapping[int, int]) -> int:
+    """`choose_level` for a run of `n_sites`, all of which must be read for a picture of one.
+
+    Args:
+        affordable: how many values may be read, for each level that there is.
+
+    Raises:
+        BadRequest: every level has too many of them.
+    """
+    base_columns = {level: values // max(1, n_sites) for level, values in affordable.items()}
+    level = choose_level(n_steps, columns, base_columns)
+    if level is None:
+        coarsest = max(base_columns)
+        raise BadRequest(
+            f"the window has {n_steps} steps of {n_sites} sites, too many for one picture: "
+            f"choose at most {base_columns[coarsest] * coarsest} steps"
+        )
+    return level
 
 
 def align(start: int, stop: int, level: int, n: int) -> tuple[int, int]:

@@ -51,6 +51,12 @@ class Blocks:
         first, last = np.searchsorted(self.starts[:-1], (start, stop - 1), side="right") - 1
         return [i for i in range(int(first), int(last) + 1) if self.starts[i] < self.starts[i + 1]]
 
+    def within(self, start: int, stop: int) -> slice:
+        """Which of the steps of all blocks `holding` these ordinals they are."""
+        blocks = self.holding(start, stop)
+        skip = start - int(self.starts[blocks[0]]) if blocks else 0
+        return slice(skip, skip + stop - start)
+
 
 @dataclass(frozen=True)
 class Moment:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from gradprof.events.pooled import POOLED_HIST_DTYPE
-from gradprof.events.tags import CHUNK_STEPS, HIST_LEVEL
+from gradprof.events.tags import HIST_LEVEL
 from gradprof.kernels.bins import N_BINS
 from gradprof.stats import derive
 
+from .columns import ready_places
 from .merged import Merged
 from .places import Places, level_bounds
 from .recording import Recording
-
-LEVELS = (1, HIST_LEVEL)
-"""Steps of a base column, finest first."""
 
 _FIELDS = POOLED_HIST_DTYPE.names or ()
 _NONE = Merged.of(np.empty((0, N_BINS), dtype=np.int64), np.empty(0, dtype=POOLED_HIST_DTYPE))
@@ -39,14 +37,8 @@ def _ready_columns(recording: Recording, site: int, start: int, stop: int) -> tu
     """Columns that the event file holds."""
     chunks = recording.chunks_holding(start, stop)
     merged = Merged.joined([_NONE, *(Merged.of(*part) for part in recording.pooled_hist(chunks, site))])
-    steps = list(recording.pooled(HIST_LEVEL, chunks))
-    skip = start % CHUNK_STEPS // HIST_LEVEL
-    within = slice(skip, skip + (stop - start) // HIST_LEVEL)
-    places = Places(
-        np.arange(start, stop + 1, HIST_LEVEL),
-        np.concatenate([_NO_STEPS, *(part.first_steps for part in steps)])[within],
-        np.concatenate([_NO_STEPS, *(part.last_steps for part in steps)])[within],
-    )
+    parts = list(recording.pooled(HIST_LEVEL, chunks))
+    places, within = ready_places(parts, HIST_LEVEL, start, stop)
     return places, merged.within(within)
 
 
@@ -61,7 +53,6 @@ def _of_rows(recording: Recording, site: int, start: int, stop: int) -> tuple[Pl
             beside[name] = derive(fields, name)
         steps.append(rows.steps)
         parts.append(Merged.of(hist, beside))
-    skip = start - int(recording.blocks.starts[blocks[0]]) if blocks else 0
-    within = slice(skip, skip + stop - start)
+    within = recording.blocks.within(start, stop)
     numbers = np.concatenate(steps)[within]
     return Places(np.arange(start, stop + 1), numbers, numbers), Merged.joined(parts).within(within)

@@ -17,8 +17,8 @@ from gradprof.sites import KINDS
 
 from ..columns import PRESENCE, Columns, base_columns
 from ..opening import requested_run
-from ..picture import LEVELS, align, cell_flags, choose_level, colour_limits, column_bounds
-from ..query import BadRequest, Query
+from ..picture import align, cell_flags, colour_limits, column_bounds, level_for
+from ..query import Query
 from ..recording import Recording, UnreadableRun
 from ..replies import Arrays
 from ..store import Asker, Store
@@ -39,7 +39,7 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     asked = query.columns()
     sites = recording.sites_of(kind)
     columns = min(asked, max(1, AFFORDABLE_CELLS // max(1, len(sites))))
-    level = _level(recording, start, stop, columns)
+    level = level_for(stop - start, recording.n_sites, columns, AFFORDABLE)
     start, stop = align(start, stop, level, recording.n)
     base = base_columns(recording, level, start, stop, {metric, PRESENCE}, sites)
     picture = base.pooled(column_bounds(len(base.places), columns))
@@ -61,21 +61,10 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     return Arrays(header, _arrays(picture, metric))
 
 
-def _level(recording: Recording, start: int, stop: int, columns: int) -> int:
-    affordable = {level: AFFORDABLE[level] // max(1, recording.n_sites) for level in LEVELS}
-    level = choose_level(stop - start, columns, affordable)
-    if level is None:
-        raise BadRequest(
-            f"the window has {stop - start} steps of {recording.n_sites} sites, too many for one picture: "
-            f"choose at most {affordable[64] * 64} steps"
-        )
-    return level
-
-
 def _limits(recording: Recording, metric: str, kind: str, sites: Sequence[int]) -> tuple[float, float]:
     known = recording.colour_limits
     if (metric, kind) not in known:
-        level = _level(recording, 0, recording.n, _LIMIT_COLUMNS)
+        level = level_for(recording.n, recording.n_sites, _LIMIT_COLUMNS, AFFORDABLE)
         columns = base_columns(recording, level, 0, recording.n, {metric}, sites)
         known[metric, kind] = colour_limits(columns.metrics[metric])
     return known[metric, kind]

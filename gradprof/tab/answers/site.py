@@ -14,10 +14,10 @@ from gradprof.kernels.bins import BIN_EDGES
 
 from ..merged import Merged
 from ..opening import requested_run
-from ..picture import align, choose_level, column_bounds
-from ..query import BadRequest, Query
+from ..picture import align, column_bounds, level_for
+from ..query import Query
 from ..replies import Arrays, numbers
-from ..site_columns import LEVELS, site_columns
+from ..site_columns import site_columns
 from ..store import Asker, Store
 
 AFFORDABLE = {1: 1 << 19, 64: 1 << 22}
@@ -30,13 +30,7 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     site = query.integer("site", 0, recording.n_sites - 1)
     start, stop = query.window(recording.n)
     columns = query.columns()
-    affordable = {level: AFFORDABLE[level] // max(1, recording.n_sites) for level in LEVELS}
-    level = choose_level(stop - start, columns, affordable)
-    if level is None:
-        raise BadRequest(
-            f"the window has {stop - start} steps, too many for one picture: choose at most "
-            f"{affordable[LEVELS[-1]] * LEVELS[-1]}"
-        )
+    level = level_for(stop - start, recording.n_sites, columns, AFFORDABLE)
     start, stop = align(start, stop, level, recording.n)
     places, merged = site_columns(recording, site, level, start, stop)
     bounds = column_bounds(len(places), columns)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradprof.tab import picture
+from gradprof.tab.query import BadRequest
 
 columns = st.integers(1, 4096)
 
@@ -30,6 +31,18 @@ def test_a_picture_is_as_fine_as_it_can_show_and_as_can_be_paid(
 )
 def test_levels_of_usual_pictures(n: int, columns: int, level: int) -> None:
     assert picture.choose_level(n, columns, {1: 1250, 8: 5000, 64: 20_000}) == level
+
+
+@pytest.mark.parametrize(
+    ("n_sites", "level"), [(0, 1), (10, 1), (11, 8), (160, 8), (161, 64), (2500, 64), (2501, None)]
+)
+def test_all_sites_must_be_paid_for(n_sites: int, level: int | None) -> None:
+    affordable = {1: 10_000, 8: 20_000, 64: 40_000}
+    if level is None:
+        with pytest.raises(BadRequest, match=r"1000 steps of 2501 sites.*choose at most 960 steps"):
+            picture.level_for(1000, n_sites, 500, affordable)
+    else:
+        assert picture.level_for(1000, n_sites, 500, affordable) == level
 
 
 @given(st.integers(0, 5000), columns)

@@ -11,6 +11,8 @@ CPU = ["numba>=0.60"]
 TEST = [*DEMO, *CPU, "hypothesis", "pytest", "selenium"]
 DEV = [*TEST, "mypy", "ruff"]
 
+KERNELS = [f"gradprof.kernels.{backend}" for backend in ("numba", "torch", "triton")]
+
 namespace: dict[str, str] = {}
 exec((HERE / "gradprof" / "version.py").read_text(), namespace)
 
@@ -23,7 +25,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    packages=[*find_packages(include=["gradprof", "gradprof.*"]), "gradprof.kernels"],
+    packages=[*find_packages(include=["gradprof", "gradprof.*"]), "gradprof.kernels", *KERNELS],
     package_dir={"gradprof.kernels": "kernels"},
     package_data={"gradprof": ["py.typed"], "gradprof.tab": ["static/*"]},
     install_requires=[

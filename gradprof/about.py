@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gradprof.events.tags import FORMAT_VERSION
 from gradprof.kernels.bins import BIN_EDGES
 
-from .events.tags import FORMAT_VERSION
 from .sites import Site
 from .version import __version__
 

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradprof.events.tags import RESERVED
+
 from .discovery import find_modules, find_params
-from .events.tags import RESERVED
 from .hooks import is_watched
 from .sites import KINDS, Site, select
 from .table import HostScalar

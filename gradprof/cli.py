@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .bench.command import add_parser as add_bench
-from .demo.command import add_parser as add_demo
-from .report.command import add_parser as add_report
+from gradprof.bench.command import add_parser as add_bench
+from gradprof.demo.command import add_parser as add_demo
+from gradprof.report.command import add_parser as add_report
+
 from .version import __version__
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from gradprof.kernels.backends import make_reducer
+from gradprof.kernels.reducer import make_reducer
 from gradprof.kernels.row import ROW_DTYPE
-from gradprof.kernels.torch_backend import empty_table
+from gradprof.kernels.torch.reducer import empty_table
 
 from .progress import note_if_slow
 from .stats import TensorStats

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events.block import FIELDS_DTYPE, NARROW
 from gradprof.kernels.row import ROW_DTYPE, WORD
 
 from .budget import GROUPS
-from .events.block import FIELDS_DTYPE, NARROW
 from .metrics import METRICS, Float32Array
 from .record import StepRecord
 

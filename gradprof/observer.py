@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import torch
 
-from gradprof.kernels.backends import Reducer
+from gradprof.kernels.reducer import Reducer
 
 from .device_timer import DeviceTimer
 from .grad_scaler import ScalerWatch

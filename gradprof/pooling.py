@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events.pooled import POOLED_HIST_DTYPE, Pooled
+from gradprof.events.tags import CHUNK_STEPS, HIST_LEVEL, LEVELS
 from gradprof.kernels.bins import N_BINS
 
-from .events.pooled import POOLED_HIST_DTYPE, Pooled
-from .events.tags import CHUNK_STEPS, HIST_LEVEL, LEVELS
 from .metrics import METRICS, Float32Array, L2Change, figure, larger_change, pool
 from .observed import Observed
 

@@ -13,7 +13,7 @@ from types import TracebackType
 import torch
 from torch import nn
 
-from gradprof.kernels.backends import make_reducer
+from gradprof.kernels.reducer import make_reducer
 
 from .about import make_header
 from .arguments import (

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event
 
+from gradprof.events.block import BadBlock, EncodedRows, decode_hist, hist_groups
+from gradprof.events.framing import TruncatedFile, read_records
 from gradprof.kernels.bins import N_BINS
 from gradprof.kernels.row import ROW_DTYPE
 
 from .events import tags
-from .events.block import BadBlock, EncodedRows, decode_hist, hist_groups
-from .events.framing import TruncatedFile, read_records
 from .record import Record
 from .run_writer import FILE_SUFFIX
 from .sites import near_names

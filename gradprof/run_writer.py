@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gradprof.events.block import Block, encode_hist, encode_rows, hist_groups
+from gradprof.events.framing import frame, summary_event, version_event
+from gradprof.events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
+from gradprof.events.summary import ScalarTemplate, bytes_value, json_value, text_value
 from gradprof.kernels.row import ROW_DTYPE
 
 from .about import about
 from .events import tags
-from .events.block import Block, encode_hist, encode_rows, hist_groups
-from .events.framing import frame, summary_event, version_event
-from .events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
-from .events.summary import ScalarTemplate, bytes_value, json_value, text_value
 from .observed import Observed, ObservedBuffer
 from .pooling import Chunk, Pooling
 from .record import StepRecord

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events.summary import HIST_ROWS, HistogramTemplate
 from gradprof.kernels.bins import BIN_EDGES, bin_of
 
 from .events import tags
-from .events.summary import HIST_ROWS, HistogramTemplate
 from .metrics import Float32Array
 from .observed import Observed
 

@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events.summary import ScalarTemplate
+
 from .events import tags
-from .events.summary import ScalarTemplate
 from .metrics import Fields, Float32Array, figure
 from .observed import Observed
 

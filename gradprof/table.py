@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from gradprof.kernels.row import ROW_DTYPE, empty_rows, merge_rows
-from gradprof.kernels.torch_backend import empty_table
+from gradprof.kernels.torch.reducer import empty_table
 
 
 class Table:

@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _numba_cache() -> Path:
     """Numba compiles a function again when its own file has changed, not when that of one it calls has."""
-    sources = sorted((Path(__file__).parents[1] / "kernels").glob("*.py"))
+    sources = sorted((Path(__file__).parents[1] / "kernels").rglob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"gradprof-numba-{digest}"
 

@@ -212,7 +212,7 @@ def test_strict_raises_what_goes_wrong_inside(tmp_path: Path) -> None:
 def test_a_reduction_that_fails_for_one_parameter_drops_that_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradprof.kernels.torch_backend import TorchReducer
+    from gradprof.kernels.torch.reducer import TorchReducer
 
     replace_many = TorchReducer.replace_many
 

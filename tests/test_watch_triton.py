@@ -15,9 +15,9 @@ from devices import AT_EACH_PLACE, ON_CUDA
 from models import MODELS, mlp
 
 import gradprof
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
-from gradprof.kernels.triton_backend import TritonReducer
-from gradprof.kernels.triton_check import check_on_device
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
+from gradprof.kernels.triton.check import check_on_device
+from gradprof.kernels.triton.reducer import TritonReducer
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_the_host_never_waits_nothing_is_compiled_and_memory_is_flat(
         def refuse(*args: object) -> None:
             raise AssertionError("compiled in the middle of training")
 
-        monkeypatch.setattr("gradprof.kernels.triton_backend.launcher", refuse)
+        monkeypatch.setattr("gradprof.kernels.triton.reducer.launcher", refuse)
         before = torch.cuda.memory_allocated()
         try:
             torch.cuda.set_sync_debug_mode("error")  # torch raises if it makes the host wait

@@ -9,8 +9,8 @@ from functools import partial
 
 import torch
 
-from gradprof.kernels import backends
-from gradprof.kernels.backends import Reducer
+from gradprof.kernels import reducer as backends
+from gradprof.kernels.reducer import Reducer
 from gradprof.measurement import measure
 from gradprof.stats import TensorStats
 

@@ -12,8 +12,8 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
-from gradprof.kernels.backends import Reducer
-from gradprof.kernels.torch_backend import empty_table
+from gradprof.kernels.reducer import Reducer
+from gradprof.kernels.torch.reducer import empty_table
 
 from .clock import Clock, within
 from .contents import filled

@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gradprof.kernels.backends import Reducer
-from gradprof.kernels.torch_backend import empty_table
+from gradprof.kernels.reducer import Reducer
+from gradprof.kernels.torch.reducer import empty_table
 from gradprof.stats import TensorStats
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from gradprof.discovery import find_modules, find_params, tensors_in
-from gradprof.kernels.backends import Reducer, make_reducer
-from gradprof.kernels.torch_backend import empty_table
+from gradprof.kernels.reducer import Reducer, make_reducer
+from gradprof.kernels.torch.reducer import empty_table
 
 from .clock import Clock
 from .results import Figure, Findings, Grid

@@ -11,7 +11,7 @@ import torch
 
 from gradprof.about import make_header
 from gradprof.kernels.row import ROW_DTYPE
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
 from gradprof.sites import Site
 
 

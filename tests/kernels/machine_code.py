@@ -79,7 +79,7 @@ def count(opcode: str, code: list[str]) -> int:
 def inspect(kernel: Any, architecture: int, dtypes: str, options: dict[str, bool]) -> MachineCode:
     from triton.backends.compiler import GPUTarget
 
-    from gradprof.kernels.triton_compiler import Variant, compile_variant, config_for
+    from gradprof.kernels.triton.compiler import Variant, compile_variant, config_for
 
     config = config_for(architecture)
     target = GPUTarget("cuda", architecture, 32)
@@ -114,7 +114,7 @@ def _tool(name: str, *options: str, cubin: bytes) -> str:
 
 
 def inspect_all() -> list[MachineCode]:
-    from gradprof.kernels.triton_kernels import reduce_many, reduce_tensor
+    from gradprof.kernels.triton.kernels import reduce_many, reduce_tensor
 
     found = []
     for architecture in ARCHITECTURES:

@@ -7,9 +7,9 @@ import torch
 from reference import assert_stats, expect, is_wide
 from tables import as_rows, assert_same_but_sums, row_of
 
-from gradprof.kernels.torch_backend import empty_table
-from gradprof.kernels.triton_backend import TritonReducer
-from gradprof.kernels.triton_compiler import Config
+from gradprof.kernels.torch.reducer import empty_table
+from gradprof.kernels.triton.compiler import Config
+from gradprof.kernels.triton.reducer import TritonReducer
 from gradprof.stats import TensorStats
 
 SMALL = Config(block=256, careful_block=64, threads=32, programs=3)

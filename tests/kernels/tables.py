@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gradprof.kernels.row import COUNTS, ROW_DTYPE
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
 
 EXACT = (*COUNTS, "abs_max", "abs_min", "hist")
 """The fields that are the same from every lane, backend and order of summation."""

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 import gradprof
-from gradprof.kernels import backends
-from gradprof.kernels.backends import BACKENDS, Reducer, make_reducer
-from gradprof.kernels.numba_backend import NumbaReducer
-from gradprof.kernels.torch_backend import TorchReducer
-from gradprof.kernels.triton_backend import TritonReducer
+from gradprof.kernels import reducer as backends
+from gradprof.kernels.numba.reducer import NumbaReducer
+from gradprof.kernels.reducer import BACKENDS, Reducer, make_reducer
+from gradprof.kernels.torch.reducer import TorchReducer
+from gradprof.kernels.triton.reducer import TritonReducer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -98,7 +98,7 @@ def test_other_devices_are_left_to_torch(fresh_warnings: None) -> None:
 
 
 def test_what_a_compiler_raises(monkeypatch: pytest.MonkeyPatch, fresh_warnings: None) -> None:
-    """A wrong result on the device is such an error, too: see `triton_check`."""
+    """A wrong result on the device is such an error, too: see `triton/check`."""
 
     def broken(*args: object) -> NoReturn:
         raise RuntimeError("ptxas is missing")
@@ -183,5 +183,5 @@ def test_without_triton_everything_else_works() -> None:
 def test_triton_is_imported_only_where_it_is_used() -> None:
     done = run(TRITON_IS_NOT_IMPORTED.format(import_it=""))
     assert done.returncode == 0, done.stderr
-    done = run(TRITON_IS_NOT_IMPORTED.format(import_it="import gradprof.kernels.triton_backend"))
+    done = run(TRITON_IS_NOT_IMPORTED.format(import_it="import gradprof.kernels.triton.reducer"))
     assert "AssertionError" in done.stderr, "the test before this one cannot fail"

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import gradprof
-from gradprof.kernels.torch_cpu import CHUNK
+from gradprof.kernels.torch.cpu import CHUNK
 
 NAN = math.nan
 

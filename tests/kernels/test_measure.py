@@ -13,7 +13,7 @@ from reference import FLOAT32_MAX, assert_stats, check, expect
 from values import FLOAT32_VALUES, FLOAT64_VALUES, INF, NAN, repeated
 
 import gradprof
-from gradprof.kernels.torch_cpu import CHUNK
+from gradprof.kernels.torch.cpu import CHUNK
 
 SIZES = (0, 1, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 4097)
 LONG_SIZES = (

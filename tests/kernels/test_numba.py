@@ -13,14 +13,14 @@ from reference import assert_stats, expect, is_wide
 from tables import as_rows, assert_same_bits, assert_same_but_sums, row_of
 from values import ALL_TENSORS, INF, NAN
 
-from gradprof.kernels import thread_team
 from gradprof.kernels.bins import INF_PREFIX, N_BINS, PREFIX_BIN
-from gradprof.kernels.numba_backend import NumbaReducer
-from gradprof.kernels.numba_histogram import CUBIC, PER_BIT
-from gradprof.kernels.numba_loops import BLOCK
-from gradprof.kernels.numba_parts import n_parts_of, part_of
+from gradprof.kernels.numba import team
+from gradprof.kernels.numba.histogram import CUBIC, PER_BIT
+from gradprof.kernels.numba.loops import BLOCK
+from gradprof.kernels.numba.parts import n_parts_of, part_of
+from gradprof.kernels.numba.reducer import NumbaReducer
 from gradprof.kernels.row import SUMS
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
 from gradprof.stats import TensorStats
 
 
@@ -186,7 +186,7 @@ def test_parts_are_whole_blocks_that_cover_the_tensor() -> None:
 def test_without_openmp_one_thread_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.linspace(-3, 5, 300_000)
     wanted = numba_row(x)
-    monkeypatch.setattr(thread_team, "_openmp", lambda: None)
+    monkeypatch.setattr(team, "_openmp", lambda: None)
     assert_same_bits(numba_row(x), wanted)
 
 

@@ -13,8 +13,8 @@ from values import ALL_TENSORS, FLOAT64, INF, NAN, TENSORS
 
 import gradprof
 from gradprof.kernels.row import COUNTS, ROW_DTYPE, ROW_WORDS, SUMS, WORD, empty_rows, merge_rows
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
-from gradprof.kernels.torch_cpu import CHUNK
+from gradprof.kernels.torch.cpu import CHUNK
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
 from gradprof.stats import FIELDS, TensorStats, derive
 
 EACH_TENSOR = pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS.keys())
@@ -80,7 +80,7 @@ def test_the_lanes_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> None:
         raise AssertionError("the specification ran")
 
-    monkeypatch.setattr("gradprof.kernels.torch_backend._chunk_row", refuse)
+    monkeypatch.setattr("gradprof.kernels.torch.reducer._chunk_row", refuse)
     for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2):
         row_of(torch.ones(3).to(dtype))
     for tensor, locate in ((torch.ones(3), True), (torch.ones(3).double(), False)):

@@ -11,8 +11,8 @@ from reference import assert_stats, expect
 from tables import as_rows, assert_same_but_sums, row_of
 from values import ALL_TENSORS, INF
 
-from gradprof.kernels import torch_cpu
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
+from gradprof.kernels.torch import cpu as torch_cpu
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
 from gradprof.stats import TensorStats
 
 

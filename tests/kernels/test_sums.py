@@ -9,7 +9,7 @@ import pytest
 import torch
 from reference import check
 
-from gradprof.kernels.torch_cpu import CHUNK
+from gradprof.kernels.torch.cpu import CHUNK
 
 HALF_ULP = 2.0**-24
 """Of 1.0 in float32: 1 + HALF_ULP rounds to 1."""

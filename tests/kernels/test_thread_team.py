@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from gradprof.kernels import thread_team
-from gradprof.kernels.numba_basics import take_ticket
+from gradprof.kernels.numba import team as thread_team
+from gradprof.kernels.numba.basics import take_ticket
 
 
 @numba.cfunc("void(CPointer(int64))")

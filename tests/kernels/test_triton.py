@@ -15,8 +15,8 @@ from values import ALL_TENSORS, FLOAT32_VALUES, FLOAT64_VALUES, INF, repeated
 
 from gradprof.kernels.bins import BIN_EDGES
 from gradprof.kernels.row import SUMS
-from gradprof.kernels.torch_backend import TorchReducer, empty_table
-from gradprof.kernels.triton_compiler import Config
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
+from gradprof.kernels.triton.compiler import Config
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 EACH_DTYPE = pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -11,8 +11,8 @@ from tables import as_rows, assert_same_but_sums
 from values import ALL_TENSORS
 
 from gradprof.kernels.row import ROW_WORDS, SUMS
-from gradprof.kernels.torch_backend import TorchReducer
-from gradprof.kernels.triton_backend import TritonReducer
+from gradprof.kernels.torch.reducer import TorchReducer
+from gradprof.kernels.triton.reducer import TritonReducer
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -110,7 +110,7 @@ def test_tables_are_kept_while_nothing_changes(place: str, monkeypatch: pytest.M
     for name in ("zeros", "empty", "tensor", "from_numpy"):
         monkeypatch.setattr(torch, name, refuse)
     monkeypatch.setattr(torch.Tensor, "copy_", refuse)
-    monkeypatch.setattr("gradprof.kernels.triton_backend.Plan", refuse)
+    monkeypatch.setattr("gradprof.kernels.triton.reducer.Plan", refuse)
     for _ in range(3):
         reducer.replace_many(table, [0, 1, 2], tensors)
     with pytest.raises(AssertionError, match="made anew"):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from reference import FLOAT32_MAX
 
-from gradprof.kernels.torch_cpu import CHUNK
+from gradprof.kernels.torch.cpu import CHUNK
 
 NAN, INF = math.nan, math.inf
 

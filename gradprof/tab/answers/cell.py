@@ -8,14 +8,13 @@ import numpy as np
 
 from gradprof.metrics import METRICS
 from gradprof.stats import COUNT_FIELDS, FIELDS, derive
-
-from ..columns import PRESENCE, base_columns, step_columns
-from ..opening import requested_run
-from ..picture import LEVELS
-from ..query import BadRequest, Query
-from ..recording import Recording
-from ..replies import number
-from ..store import Asker, Store
+from gradprof.tab.columns import PRESENCE, base_columns, step_columns
+from gradprof.tab.opening import requested_run
+from gradprof.tab.picture import LEVELS
+from gradprof.tab.query import BadRequest, Query
+from gradprof.tab.recording import Recording
+from gradprof.tab.replies import number
+from gradprof.tab.store import Asker, Store
 
 
 def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:

@@ -14,14 +14,13 @@ import numpy as np
 
 from gradprof.metrics import METRICS
 from gradprof.sites import KINDS
-
-from ..columns import PRESENCE, Columns, base_columns
-from ..opening import requested_run
-from ..picture import align, cell_flags, colour_limits, column_bounds, level_for
-from ..query import Query
-from ..recording import Recording, UnreadableRun
-from ..replies import Arrays
-from ..store import Asker, Store
+from gradprof.tab.columns import PRESENCE, Columns, base_columns
+from gradprof.tab.opening import requested_run
+from gradprof.tab.picture import align, cell_flags, colour_limits, column_bounds, level_for
+from gradprof.tab.query import Query
+from gradprof.tab.recording import Recording, UnreadableRun
+from gradprof.tab.replies import Arrays
+from gradprof.tab.store import Asker, Store
 
 AFFORDABLE = {1: 5 << 17, 8: 1 << 22, 64: 1 << 24}
 """Values of one metric that may be read for one picture, at each level: rows must be decoded as a whole."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from gradprof.metrics import METRICS
-
-from ..opening import requested_run
-from ..query import Query
-from ..store import Asker, Store
+from gradprof.tab.opening import requested_run
+from gradprof.tab.query import Query
+from gradprof.tab.store import Asker, Store
 
 
 def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from tensorboard.util import tb_logging
 
-from ..opening import open_run
-from ..query import BadRequest, Query
-from ..recording import Recording, UnreadableRun
-from ..store import Asker, Store
+from gradprof.tab.opening import open_run
+from gradprof.tab.query import BadRequest, Query
+from gradprof.tab.recording import Recording, UnreadableRun
+from gradprof.tab.store import Asker, Store
 
 logger = tb_logging.get_logger()
 

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from gradprof.metrics import METRICS
-
-from ..columns import step_columns
-from ..opening import requested_run
-from ..query import MAX_INTEGER, BadRequest, Query
-from ..recording import Recording
-from ..replies import number, numbers
-from ..store import Asker, Store
+from gradprof.tab.columns import step_columns
+from gradprof.tab.opening import requested_run
+from gradprof.tab.query import MAX_INTEGER, BadRequest, Query
+from gradprof.tab.recording import Recording
+from gradprof.tab.replies import number, numbers
+from gradprof.tab.store import Asker, Store
 
 
 def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:

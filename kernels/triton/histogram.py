@@ -31,7 +31,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .bins import N_BINS, ONE_BIN
+from gradprof.kernels.bins import N_BINS, ONE_BIN
 
 INTERPRETED = tl.constexpr(bool(triton.knobs.runtime.interpret))
 """Whether these kernels run in Triton's interpreter, which is decided when they are first imported."""

@@ -4,7 +4,7 @@
 
 The tensor is read in chunks, so that no temporary is larger than a chunk, and nothing here makes the
 host wait for the device. Each chunk is a handful of masked torch operations; CPU chunks of narrow types
-take the shortcut of `torch_cpu`, which gives the same counts, extrema and histogram, and the same sums
+take the shortcut of `cpu`, which gives the same counts, extrema and histogram, and the same sums
 to well within the contract.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .bins import INF_PREFIX, PREFIX_BIN
-from .layouts import (
+from gradprof.kernels.bins import INF_PREFIX, PREFIX_BIN
+from gradprof.kernels.layouts import (
     as_real,
     check_dtype,
     chunks,
@@ -28,10 +28,11 @@ from .layouts import (
     positions,
     to_dense_index,
 )
-from .row import BIG, COUNTS, DOWN, ROW_DTYPE, ROW_WORDS, SMALL, SUMS, UP, WORD, empty_rows
-from .torch_cpu import CHUNK as CPU_CHUNK
-from .torch_cpu import SMALL as CPU_SMALL
-from .torch_cpu import CpuReducer, widened
+from gradprof.kernels.row import BIG, COUNTS, DOWN, ROW_DTYPE, ROW_WORDS, SMALL, SUMS, UP, WORD, empty_rows
+
+from .cpu import CHUNK as CPU_CHUNK
+from .cpu import SMALL as CPU_SMALL
+from .cpu import CpuReducer, widened
 
 DEVICE_CHUNK = 1 << 24
 """Elements per chunk elsewhere: large enough to fill a GPU, about 0.6 GB of temporaries at the worst."""

@@ -1,6 +1,6 @@
 """The row of narrow values (float32 and below) in CPU memory, chunk by chunk.
 
-The specification in `torch_backend` costs about 20 passes over a chunk. Here a chunk of ordinary values
+The specification in `torch/reducer` costs about 20 passes over a chunk. Here a chunk of ordinary values
 costs nine cheap ones over scratch that stays in cache, because the host may look at a result before it
 decides what to do next: NaN, inf and zeros are looked for only where the extrema show that they are
 there.
@@ -18,9 +18,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .bins import N_BINS, ONE_BIN, fold_prefix_counts
-from .float32_bits import ABS_MASK, DENORMAL_UNIT, INF_BITS, MIN_NORMAL_BITS, bits_at_or_above, float_of
-from .small_tensors import merge_small
+from gradprof.kernels.bins import N_BINS, ONE_BIN, fold_prefix_counts
+from gradprof.kernels.float32_bits import (
+    ABS_MASK,
+    DENORMAL_UNIT,
+    INF_BITS,
+    MIN_NORMAL_BITS,
+    bits_at_or_above,
+    float_of,
+)
+
+from .small import merge_small
 
 CHUNK = 1 << 18
 """Elements per chunk: 2 to 3 MB of scratch. In a training, 2**18 to 2**21 cost the same, 2**17 5 % and

@@ -24,16 +24,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .bins import BIN_EDGES, N_BINS, ONE_BIN
-from .row import BIG, DOWN, SMALL, UP
-from .triton_histogram import (
-    INTERPRETED,
-    clear_histogram,
-    clipped_bins,
-    count_bins,
-    end_histogram,
-    wrapped_offsets,
-)
+from gradprof.kernels.bins import BIN_EDGES, N_BINS, ONE_BIN
+from gradprof.kernels.row import BIG, DOWN, SMALL, UP
+
+from .histogram import INTERPRETED, clear_histogram, clipped_bins, count_bins, end_histogram, wrapped_offsets
 
 NOWHERE = tl.constexpr(0x7FFFFFFFFFFFFFFF)
 """The position of a maximum that was not looked for, or does not exist; positions merge by minimum."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bins import BIN_EDGES, INF_PREFIX, N_BINS, N_PREFIXES, PREFIX_BIN
-from .numba_basics import as_float32, compiled, prefetch, vectorised
-from .row import WORD
+from gradprof.kernels.bins import BIN_EDGES, INF_PREFIX, N_BINS, N_PREFIXES, PREFIX_BIN
+from gradprof.kernels.row import WORD
+
+from .basics import as_float32, compiled, prefetch, vectorised
 
 NO_BIN = N_BINS
 _PITCH = 256

@@ -1,4 +1,4 @@
-"""Reductions by Triton: the same rows as `torch_backend`, each value read once, in one launch.
+"""Reductions by Triton: the same rows as `torch/reducer`, each value read once, in one launch.
 
     reducer = TritonReducer(device, threshold=1.0)
     reducer.prepare({torch.float32}, scaled=False)      # compiles; nothing later does
@@ -24,18 +24,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .layouts import as_real, check_dtype, explicit_values, in_memory_order
-from .row import ROW_WORDS
-from .torch_backend import TorchReducer, add_implied_zeros, empty_row
-from .triton_compiler import Config, Launch, Variant, config_of, launcher
-from .triton_histogram import INTERPRETED
-from .triton_kernels import reduce_many, reduce_tensor
-from .triton_tables import Entry, Plan, Scratch
+from gradprof.kernels.layouts import as_real, check_dtype, explicit_values, in_memory_order
+from gradprof.kernels.row import ROW_WORDS
+from gradprof.kernels.torch.reducer import TorchReducer, add_implied_zeros, empty_row
+
+from .compiler import Config, Launch, Variant, config_of, launcher
+from .histogram import INTERPRETED
+from .kernels import reduce_many, reduce_tensor
+from .tables import Entry, Plan, Scratch
 
 Key = TypeVar("Key")
 
 CODES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
-"""Of the dtypes that the kernels read, see `triton_kernels.DTYPES`."""
+"""Of the dtypes that the kernels read, see `kernels.DTYPES`."""
 
 
 class TritonReducer:

@@ -18,7 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .torch_backend import TorchReducer
+from .torch.reducer import TorchReducer
 
 BACKENDS = ("auto", "triton", "numba", "torch")
 
@@ -26,7 +26,7 @@ _OLDEST_CAPABILITY = (8, 0)
 
 
 class Reducer(Protocol):
-    """What every backend offers; the contract is spelled out in `torch_backend`."""
+    """What every backend offers; the contract is spelled out in `torch/reducer`."""
 
     def reduce_into(self, rows: Tensor, index: int, tensor: Tensor, inv_scale: Tensor | None = None) -> None:
         """Merge the row of `tensor` into `rows[index]`."""
@@ -102,7 +102,7 @@ def _numba_reducer(
     dtypes: Collection[torch.dtype] | None,
     scaled: bool,
 ) -> Reducer:
-    from .numba_backend import NumbaReducer
+    from .numba.reducer import NumbaReducer
 
     reducer = NumbaReducer(threshold=threshold, locate=locate)
     reducer.prepare(dtypes or (), scaled)
@@ -127,8 +127,8 @@ def _triton_reducer(
     dtypes: Collection[torch.dtype] | None,
     scaled: bool,
 ) -> Reducer:
-    from .triton_backend import TritonReducer
-    from .triton_check import check_on_device
+    from .triton.check import check_on_device
+    from .triton.reducer import TritonReducer
 
     reducer = TritonReducer(device, threshold=threshold, locate=locate)
     if device.type == "cuda":

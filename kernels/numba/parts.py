@@ -7,8 +7,8 @@ part goes to its row at once.
 Several threads call `reduce_parts` with the same job, an array of int64 that also holds the counters by
 which they divide the work.
 
-Numba keeps `reduce_parts` on disk until this file changes: after a change of `numba_loops` or
-`numba_histogram` alone, delete `__pycache__`.
+Numba keeps `reduce_parts` on disk until this file changes: after a change of `loops` or
+`histogram` alone, delete `__pycache__`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numba
 import numpy as np
 from numba import types
 
-from .numba_basics import compiled, pointer_to, take_ticket
-from .numba_histogram import N_COUNTERS
-from .numba_loops import BFLOAT16, BLOCK, reduce_values
-from .row import COUNTS, ROW_WORDS, WORD
+from gradprof.kernels.row import COUNTS, ROW_WORDS, WORD
+
+from .basics import compiled, pointer_to, take_ticket
+from .histogram import N_COUNTERS
+from .loops import BFLOAT16, BLOCK, reduce_values
 
 _LEAST, _USUAL = 1 << 14, 1 << 16
 """Values of a part, 7 and 27 us for one thread: below, clearing and folding the counters is felt."""
@@ -43,7 +44,7 @@ JOB = {
             "partials",  # address of int64 [n_parts, 144], of any content
             "counters",  # address of uint32 [n_threads, N_COUNTERS], zeros before and after
             "empty",  # address of int64 [144], the row that has seen nothing
-            "bin_of_half",  # address of numba_histogram.BIN_OF_HALF
+            "bin_of_half",  # address of histogram.BIN_OF_HALF
             "threshold",  # see reduce_values
             "locate",
         )

@@ -1,4 +1,4 @@
-"""Reductions on a CPU by loops that numba compiles: the same rows as `torch_backend`, many times cheaper.
+"""Reductions on a CPU by loops that numba compiles: the same rows as `torch/reducer`, many times cheaper.
 
     reducer = NumbaReducer(threshold=1.0)
     reducer.prepare({torch.float32}, scaled=False)      # compiles, or finds it on disk
@@ -20,14 +20,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .float32_bits import bits_at_or_above
-from .layouts import check_dtype, explicit_values, in_memory_order
-from .numba_histogram import BIN_OF_HALF, N_COUNTERS
-from .numba_loops import BFLOAT16, FLOAT32
-from .numba_parts import JOB, TENSOR, n_parts_of, part_of, reduce_parts
-from .row import ROW_WORDS
-from .thread_team import call_on_team, team_size
-from .torch_backend import TorchReducer, add_implied_zeros, empty_row
+from gradprof.kernels.float32_bits import bits_at_or_above
+from gradprof.kernels.layouts import check_dtype, explicit_values, in_memory_order
+from gradprof.kernels.row import ROW_WORDS
+from gradprof.kernels.torch.reducer import TorchReducer, add_implied_zeros, empty_row
+
+from .histogram import BIN_OF_HALF, N_COUNTERS
+from .loops import BFLOAT16, FLOAT32
+from .parts import JOB, TENSOR, n_parts_of, part_of, reduce_parts
+from .team import call_on_team, team_size
 
 _REDUCE_PARTS = cast(int, reduce_parts.address)
 _CODES = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}

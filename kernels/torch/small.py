@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .bins import N_BINS, ONE_BIN, PREFIX_BIN
-from .float32_bits import ABS_MASK, INF_BITS, floats_of
+from gradprof.kernels.bins import N_BINS, ONE_BIN, PREFIX_BIN
+from gradprof.kernels.float32_bits import ABS_MASK, INF_BITS, floats_of
 
 
 def merge_small(

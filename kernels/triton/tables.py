@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .bins import N_BINS
-from .triton_compiler import Config
-from .triton_kernels import N_PARTIALS
+from gradprof.kernels.bins import N_BINS
+
+from .compiler import Config
+from .kernels import N_PARTIALS
 
 _WAVES = 4
 """Chunks for each program that a device runs at once: with fewer, the last ones leave it half idle."""

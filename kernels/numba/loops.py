@@ -1,7 +1,7 @@
 """The loops of the CPU backend, compiled by numba: rows of float32 and bfloat16 tensors in one pass.
 
 A tensor is read in blocks that stay in the first-level cache, by three loops of vector instructions (sums;
-extrema of the bits; bins) and one that counts the bins (`numba_histogram`).
+extrema of the bits; bins) and one that counts the bins (`histogram`).
 
 Sums are float32 over runs of 256 values, as the compiler spreads them over its vector lanes (at most 13
 roundings, 8e-7), and float64 beyond. A block that holds NaN or inf, or magnitudes whose squares float32
@@ -14,10 +14,12 @@ import numba
 import numpy as np
 from numba import types
 
-from .bins import N_BINS, ONE_BIN
-from .float32_bits import ABS_MASK, DENORMAL_UNIT, INF_BITS, MIN_NORMAL_BITS
-from .numba_basics import as_float32, compiled, pointer_to, vectorised
-from .numba_histogram import (
+from gradprof.kernels.bins import N_BINS, ONE_BIN
+from gradprof.kernels.float32_bits import ABS_MASK, DENORMAL_UNIT, INF_BITS, MIN_NORMAL_BITS
+from gradprof.kernels.row import WORD
+
+from .basics import as_float32, compiled, pointer_to, vectorised
+from .histogram import (
     FIRST_EDGE_BITS,
     bins_of_finite,
     count_below_first_edge,
@@ -26,7 +28,6 @@ from .numba_histogram import (
     count_pairs,
     fold,
 )
-from .row import WORD
 
 FLOAT32, BFLOAT16 = 0, 1
 """What the loops read."""

@@ -18,7 +18,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from .triton_histogram import INTERPRETED
+from .histogram import INTERPRETED
 
 Launch = Callable[[int, tuple[int, ...]], None]
 """Launches so many programs with these arguments on the current stream."""
@@ -55,7 +55,7 @@ OLDEST = min(CONFIGS)
 class Variant:
     """What a compiled kernel is for.
 
-    `dtype_set` is the sum of 2**code over the dtypes it reads, see `triton_kernels.DTYPES`.
+    `dtype_set` is the sum of 2**code over the dtypes it reads, see `kernels.DTYPES`.
     """
 
     dtype_set: int

@@ -15,10 +15,11 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .bins import N_BINS
-from .row import ROW_WORDS, WORD
-from .triton_histogram import begin_histogram
-from .triton_reduction import NOWHERE, reduce_chunk
+from gradprof.kernels.bins import N_BINS
+from gradprof.kernels.row import ROW_WORDS, WORD
+
+from .chunk import NOWHERE, reduce_chunk
+from .histogram import begin_histogram
 
 DTYPES = (tl.float32, tl.bfloat16, tl.float16, tl.float64)
 """What the kernels read; a tensor's code is its place here, and a set of dtypes the sum of 2**code."""

@@ -13,10 +13,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from .row import ROW_DTYPE
-from .torch_backend import TorchReducer, empty_table
-from .triton_backend import CODES, TritonReducer
-from .triton_compiler import config_of
+from gradprof.kernels.row import ROW_DTYPE
+from gradprof.kernels.torch.reducer import TorchReducer, empty_table
+
+from .compiler import config_of
+from .reducer import CODES, TritonReducer
 
 
 @lru_cache

@@ -17,19 +17,19 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from gradprof.kernels.bins import BIN_EDGES
+    from gradprof.record.figures import TensorStats
+    from gradprof.record.step import Record
 
     from .measurement import measure
     from .profiler import Profiler, watch
-    from .record import Record
     from .run import Run, load
-    from .stats import TensorStats
 
 _HOME = {
     "BIN_EDGES": "gradprof.kernels.bins",
     "Profiler": "gradprof.profiler",
-    "Record": "gradprof.record",
+    "Record": "gradprof.record.step",
     "Run": "gradprof.run",
-    "TensorStats": "gradprof.stats",
+    "TensorStats": "gradprof.record.figures",
     "load": "gradprof.run",
     "measure": "gradprof.measurement",
     "watch": "gradprof.profiler",

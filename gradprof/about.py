@@ -10,8 +10,8 @@ from typing import Any
 
 from gradprof.events.tags import FORMAT_VERSION
 from gradprof.kernels.bins import BIN_EDGES
+from gradprof.record.sites import Site
 
-from .sites import Site
 from .version import __version__
 
 _LIBRARIES = ("torch", "triton", "numpy", "tensorboard")

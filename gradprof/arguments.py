@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from gradprof.events.tags import RESERVED
+from gradprof.record.sites import KINDS, Site, select
 
 from .discovery import find_modules, find_params
 from .hooks import is_watched
-from .sites import KINDS, Site, select
 from .table import HostScalar
 
 Target = nn.Parameter | nn.Module

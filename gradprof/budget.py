@@ -12,9 +12,6 @@ import statistics
 from collections import deque
 from collections.abc import Collection, Mapping
 
-GROUPS = ("param", "output")
-"""What is observed apart. Inputs are hooked as outputs are, and go with them."""
-
 LEAST_OFTEN = 100
 """However small the budget, one step in so many is observed."""
 
@@ -26,11 +23,6 @@ _ENOUGH = 3
 """Observed steps before anything is left out."""
 _AROUND = 8
 """Steps observed from a non-finite value on."""
-
-
-def group_of(kind: str) -> str:
-    """The group in which a kind of site is observed."""
-    return "param" if kind == "param" else "output"
 
 
 class Costs:

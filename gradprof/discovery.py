@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from .sites import Site
+from gradprof.record.sites import Site
 
 
 def find_params(model: nn.Module) -> dict[Site, nn.Parameter]:

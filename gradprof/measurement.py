@@ -7,9 +7,9 @@ import torch
 from gradprof.kernels.reducer import make_reducer
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.kernels.torch.reducer import empty_table
+from gradprof.record.figures import TensorStats
 
 from .progress import note_if_slow
-from .stats import TensorStats
 
 
 def measure(

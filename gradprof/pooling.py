@@ -11,9 +11,8 @@ import numpy.typing as npt
 from gradprof.events.pooled import POOLED_HIST_DTYPE, Pooled
 from gradprof.events.tags import CHUNK_STEPS, HIST_LEVEL, LEVELS
 from gradprof.kernels.bins import N_BINS
-
-from .metrics import METRICS, Float32Array, L2Change, figure, larger_change, pool
-from .observed import Observed
+from gradprof.record.metrics import METRICS, Float32Array, L2Change, figure, larger_change, pool
+from gradprof.record.observed import Observed
 
 Int64Array = npt.NDArray[np.int64]
 

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from gradprof.kernels.reducer import make_reducer
+from gradprof.record.sites import Site, group_of, one_or_many
+from gradprof.record.step import Record
 
 from .about import make_header
 from .arguments import (
@@ -27,14 +29,11 @@ from .arguments import (
     find_targets,
     new_run_directory,
 )
-from .budget import group_of
 from .cadence import Cadence
 from .grad_scaler import ScalerWatch
 from .hooks import Handles, InputHook, OutputHook, ParamHook, RootHook
 from .observer import Observer, warn
-from .record import Record
 from .run_writer import RunWriter
-from .sites import Site, one_or_many
 from .table import HostScalar, Ring, Slot
 from .writer import FinishedStep, WriterThread
 

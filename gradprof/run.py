@@ -17,12 +17,12 @@ from gradprof.events.block import BadBlock, EncodedRows, decode_hist, hist_group
 from gradprof.events.framing import TruncatedFile, read_records
 from gradprof.kernels.bins import N_BINS
 from gradprof.kernels.row import ROW_DTYPE
+from gradprof.record.figures import FIELDS, derive
+from gradprof.record.sites import near_names
+from gradprof.record.step import Record
 
 from .events import tags
-from .record import Record
 from .run_writer import FILE_SUFFIX
-from .sites import near_names
-from .stats import FIELDS, derive
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]

@@ -15,12 +15,12 @@ from gradprof.events.framing import frame, summary_event, version_event
 from gradprof.events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
 from gradprof.events.summary import ScalarTemplate, bytes_value, json_value, text_value
 from gradprof.kernels.row import ROW_DTYPE
+from gradprof.record.observed import Observed, ObservedBuffer
+from gradprof.record.step import StepRecord
 
 from .about import about
 from .events import tags
-from .observed import Observed, ObservedBuffer
 from .pooling import Chunk, Pooling
-from .record import StepRecord
 from .stock import StockSeries
 
 FLUSH_SECONDS = 5.0

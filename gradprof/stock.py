@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .observed import Observed
+from gradprof.record.observed import Observed
+
 from .stock_histograms import HistogramSeries
 from .stock_scalars import SUMMARY_TAGS, ScalarSeries
 

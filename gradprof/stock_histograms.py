@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from gradprof.events.summary import HIST_ROWS, HistogramTemplate
 from gradprof.kernels.bins import BIN_EDGES, bin_of
+from gradprof.record.metrics import Float32Array
+from gradprof.record.observed import Observed
 
 from .events import tags
-from .metrics import Float32Array
-from .observed import Observed
 
 FloatArray = npt.NDArray[np.float64]
 

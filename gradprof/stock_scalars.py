@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradprof.events.summary import ScalarTemplate
+from gradprof.record.metrics import Fields, Float32Array, figure
+from gradprof.record.observed import Observed
 
 from .events import tags
-from .metrics import Fields, Float32Array, figure
-from .observed import Observed
 
 FloatArray = npt.NDArray[np.float64]
 

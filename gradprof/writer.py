@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from .record import StepRecord
+from gradprof.record.step import StepRecord
+
 from .run_writer import RunWriter
 from .table import HostScalar, Slot
 

@@ -41,6 +41,12 @@ ROW_DTYPE = np.dtype(
 `argmax` is the flat index of `abs_max` in its tensor, -1 if it was not asked for or does not exist.
 `abs_min` is inf until a non-zero finite magnitude was seen."""
 
+FIELDS_DTYPE = np.dtype([(name, ROW_DTYPE[name]) for name in ROW_DTYPE.names or () if name != "hist"])
+"""A row without its histogram."""
+
+NARROW = 1 << 30
+"""Counts below this, and so their changes, fit into 32 bits."""
+
 ROW_WORDS = ROW_DTYPE.itemsize // 8
 WORD = {name: ROW_DTYPE.fields[name][1] // 8 for name in ROW_DTYPE.names or ()}  # type: ignore[index]
 """Index of each field's first word."""

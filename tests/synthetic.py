@@ -20,10 +20,10 @@ from gradprof.events import tags
 from gradprof.events.framing import read_records
 from gradprof.kernels.bins import BIN_EDGES, N_BINS
 from gradprof.kernels.row import BIG, DOWN, ROW_DTYPE, SMALL, UP, empty_rows
-from gradprof.observed import Observed, ObservedBuffer
-from gradprof.record import StepRecord
+from gradprof.record.observed import Observed, ObservedBuffer
+from gradprof.record.sites import Site
+from gradprof.record.step import StepRecord
 from gradprof.run_writer import RunWriter
-from gradprof.sites import Site
 
 Values = npt.ArrayLike | None
 """The gradient of one site in one step; None where none came."""

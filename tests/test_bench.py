@@ -38,7 +38,7 @@ from gradprof.bench.synthetic import synthetic_header, synthetic_steps
 from gradprof.bench.table import new_console, print_machine, print_result, value
 from gradprof.bench.writer import Extent, measure_writer
 from gradprof.cli import main
-from gradprof.record import StepRecord
+from gradprof.record.step import StepRecord
 
 CPU = torch.device("cpu")
 SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)

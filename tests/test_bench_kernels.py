@@ -35,7 +35,7 @@ from gradprof.bench.sizes import Sizes, binary, grid_within, part_within
 from gradprof.bench.table import new_console, print_result
 from gradprof.cli import main
 from gradprof.kernels.row import WORD
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 CPU = torch.device("cpu")
 SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)

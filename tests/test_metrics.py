@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from synthetic import Training, Values, rows_of
 
-from gradprof.events.block import FIELDS_DTYPE
-from gradprof.kernels.row import empty_rows
-from gradprof.metrics import HISTORY, METRICS, L2Change, Rule, larger_change, pool
+from gradprof.kernels.row import FIELDS_DTYPE, empty_rows
+from gradprof.record.metrics import HISTORY, METRICS, L2Change, Rule, larger_change, pool
 
 NAN, INF = math.nan, math.inf
 

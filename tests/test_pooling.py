@@ -15,12 +15,12 @@ from synthetic import Training, contents, header_of, observed_of, write_run
 from gradprof.events import tags
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist
 from gradprof.kernels.row import empty_rows
-from gradprof.metrics import METRICS, pool
-from gradprof.observed import ObservedBuffer
 from gradprof.pooling import Chunk, Pooling
-from gradprof.record import StepRecord
+from gradprof.record.figures import derive
+from gradprof.record.metrics import METRICS, pool
+from gradprof.record.observed import ObservedBuffer
+from gradprof.record.step import StepRecord
 from gradprof.run_writer import RunWriter
-from gradprof.stats import derive
 
 N_SITES = 5
 

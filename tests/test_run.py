@@ -31,9 +31,9 @@ from gradprof.events import tags
 from gradprof.events.block import decode_hist
 from gradprof.events.framing import frame, read_records, summary_event, version_event
 from gradprof.events.summary import json_value
-from gradprof.record import StepRecord
+from gradprof.record.figures import FIELDS, TensorStats
+from gradprof.record.step import StepRecord
 from gradprof.run import Run, find_event_file, find_runs, load
-from gradprof.stats import FIELDS, TensorStats
 
 # --- figures by hand -------------------------------------------------------------------------------
 

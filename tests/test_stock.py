@@ -19,7 +19,7 @@ from gradprof import stock
 from gradprof.events import tags
 from gradprof.kernels.bins import BIN_EDGES, N_BINS, bin_of
 from gradprof.kernels.row import empty_rows
-from gradprof.observed import ObservedBuffer
+from gradprof.record.observed import ObservedBuffer
 from gradprof.stock import (
     HIST_PACE,
     SCALAR_PACE,

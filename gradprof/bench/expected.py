@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradprof.kernels.bins import BIN_EDGES, N_BINS, ONE_BIN
 from gradprof.kernels.row import ROW_DTYPE, empty_rows, merge_rows
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 from .plain_torch import PlainTorch, plain_torch
 

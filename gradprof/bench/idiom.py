@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 from .clock import within
 from .contents import filled

@@ -12,7 +12,7 @@ import torch
 from gradprof.kernels import reducer as backends
 from gradprof.kernels.reducer import Reducer
 from gradprof.measurement import measure
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 from .idiom import compare_with_idiom
 from .launch_cost import measure_launch_cost

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from gradprof.about import make_header
 from gradprof.kernels.bins import BIN_EDGES, N_BINS, ONE_BIN, bin_of
 from gradprof.kernels.row import ROW_DTYPE
-from gradprof.record import StepRecord
+from gradprof.record.sites import Site
+from gradprof.record.step import StepRecord
 from gradprof.run_writer import RunWriter
-from gradprof.sites import Site
 
 FloatArray = npt.NDArray[np.float64]
 

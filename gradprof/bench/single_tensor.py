@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
 from .clock import Clock, within

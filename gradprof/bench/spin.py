@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from gradprof.record import StepRecord
+from gradprof.record.step import StepRecord
 from gradprof.run_writer import RunWriter
 
 

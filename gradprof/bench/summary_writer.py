@@ -10,7 +10,7 @@ import numpy as np
 
 from gradprof.events import tags
 from gradprof.kernels.bins import BIN_EDGES
-from gradprof.stats import derive
+from gradprof.record.figures import derive
 from gradprof.stock import SUMMARY_TAGS
 
 

@@ -12,7 +12,7 @@ import torch
 from gradprof.about import make_header
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.kernels.torch.reducer import TorchReducer, empty_table
-from gradprof.sites import Site
+from gradprof.record.sites import Site
 
 
 def synthetic_steps(n_sites: int, n_steps: int, seed: int = 0) -> list[np.ndarray]:

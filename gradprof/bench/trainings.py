@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradprof.sites import near_names
+from gradprof.record.sites import near_names
 
 DECODERS = ("gpt2", "llama")
 

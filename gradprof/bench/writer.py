@@ -22,10 +22,10 @@ import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 
 from gradprof.events.framing import read_records
-from gradprof.record import StepRecord
+from gradprof.record.figures import derive
+from gradprof.record.step import StepRecord
 from gradprof.run import Run, load
 from gradprof.run_writer import FLUSH_SECONDS, RunWriter
-from gradprof.stats import derive
 
 from .pairs import alternate, ratios
 from .results import Bound, Check, Figure, Result

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 from torch.func import functional_call
 
-from gradprof.sites import near_names
+from gradprof.record.sites import near_names
 
 
 def build_model(name: str, n_classes: int, image_size: int, batch_size: int) -> nn.Module:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradprof.kernels.bins import N_BINS
-from gradprof.kernels.row import ROW_DTYPE
+from gradprof.kernels.row import FIELDS_DTYPE, NARROW, ROW_DTYPE
 
 from .streams import BadBlock, Packed, StreamReader, StreamWriter, pack
 
@@ -27,12 +27,8 @@ HIST_MAGIC = b"GPH2"
 
 _INTEGERS = ("n_obs", "numel", "n_nan", "n_inf", "n_zero", "n_above", "argmax")
 _FLOATS = tuple(name for name in ROW_DTYPE.names or () if ROW_DTYPE[name] == np.float64)
-FIELDS_DTYPE = np.dtype([(name, ROW_DTYPE[name]) for name in ROW_DTYPE.names or () if name != "hist"])
-"""A row without its histogram."""
 
 _GROUP_ROWS = 2048
-NARROW = 1 << 30
-"""Counts below this, and so their changes, fit into 32 bits."""
 
 Int64Array = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]

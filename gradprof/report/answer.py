@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradprof.record.sites import KINDS
 from gradprof.run import Run
-from gradprof.sites import KINDS
 
 from .figures import SiteFigures, site_figures
 

@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 2 for a run that cannot be read or a filter that matches nothing, said on stderr.
     """
+    from gradprof.record.sites import select
     from gradprof.run import load
-    from gradprof.sites import select
 
     from .export import write_csv, write_json
     from .figures import site_figures

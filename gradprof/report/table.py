@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradprof.record.sites import KINDS
 from gradprof.run import Run
-from gradprof.sites import KINDS
 
 from .figures import SiteFigures
 from .sparkline import ASCII, BLOCKS, sparkline

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gradprof.events.pooled import EncodedPooled
 from gradprof.events.tags import CHUNK_STEPS
-from gradprof.metrics import HISTORY, METRICS, L2Change, pool
+from gradprof.record.metrics import HISTORY, METRICS, L2Change, pool
 
 from .places import Places, level_bounds
 from .recording import Recording

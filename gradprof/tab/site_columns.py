@@ -7,7 +7,7 @@ import numpy as np
 from gradprof.events.pooled import POOLED_HIST_DTYPE
 from gradprof.events.tags import HIST_LEVEL
 from gradprof.kernels.bins import N_BINS
-from gradprof.stats import derive
+from gradprof.record.figures import derive
 
 from .columns import ready_places
 from .merged import Merged

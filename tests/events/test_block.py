@@ -17,7 +17,6 @@ from synthetic import Training, rows_of
 
 from gradprof.events import tags
 from gradprof.events.block import (
-    NARROW,
     BadBlock,
     Block,
     EncodedRows,
@@ -26,7 +25,7 @@ from gradprof.events.block import (
     encode_rows,
     hist_groups,
 )
-from gradprof.kernels.row import ROW_DTYPE, ROW_WORDS, empty_rows
+from gradprof.kernels.row import NARROW, ROW_DTYPE, ROW_WORDS, empty_rows
 
 
 def bits_of(value: float) -> int:

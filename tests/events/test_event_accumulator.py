@@ -20,7 +20,7 @@ from tensorboard.util import tensor_util
 
 from gradprof.events import tags
 from gradprof.events.block import EncodedRows, decode_hist
-from gradprof.record import StepRecord
+from gradprof.record.step import StepRecord
 from gradprof.run import Run, load
 from gradprof.stock import SUMMARY_TAGS
 

@@ -30,7 +30,7 @@ from gradprof import run_writer
 from gradprof.events import tags
 from gradprof.events.framing import frame, read_records, summary_event
 from gradprof.events.summary import bytes_value
-from gradprof.record import StepRecord
+from gradprof.record.step import StepRecord
 from gradprof.run import load
 from gradprof.run_writer import RunWriter
 

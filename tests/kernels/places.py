@@ -10,7 +10,7 @@ from tables import as_rows, assert_same_but_sums, row_of
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.kernels.triton.compiler import Config
 from gradprof.kernels.triton.reducer import TritonReducer
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 SMALL = Config(block=256, careful_block=64, threads=32, programs=3)
 """Every boundary within reach of small tensors."""

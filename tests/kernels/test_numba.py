@@ -21,7 +21,7 @@ from gradprof.kernels.numba.parts import n_parts_of, part_of
 from gradprof.kernels.numba.reducer import NumbaReducer
 from gradprof.kernels.row import SUMS
 from gradprof.kernels.torch.reducer import TorchReducer, empty_table
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 
 @pytest.fixture

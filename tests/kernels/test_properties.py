@@ -16,7 +16,7 @@ from tables import as_rows, assert_same_but_sums, row_of
 import gradprof
 from gradprof.kernels.row import COUNTS, empty_rows, merge_rows
 from gradprof.kernels.torch.reducer import TorchReducer, empty_table
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 searched = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 

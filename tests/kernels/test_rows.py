@@ -15,7 +15,7 @@ import gradprof
 from gradprof.kernels.row import COUNTS, ROW_DTYPE, ROW_WORDS, SUMS, WORD, empty_rows, merge_rows
 from gradprof.kernels.torch.cpu import CHUNK
 from gradprof.kernels.torch.reducer import TorchReducer, empty_table
-from gradprof.stats import FIELDS, TensorStats, derive
+from gradprof.record.figures import FIELDS, TensorStats, derive
 
 EACH_TENSOR = pytest.mark.parametrize("tensor", TENSORS.values(), ids=TENSORS.keys())
 

@@ -13,7 +13,7 @@ from values import ALL_TENSORS, INF
 
 from gradprof.kernels.torch import cpu as torch_cpu
 from gradprof.kernels.torch.reducer import TorchReducer, empty_table
-from gradprof.stats import TensorStats
+from gradprof.record.figures import TensorStats
 
 
 def rows_together(tensors: list[torch.Tensor], threshold: float = 1.0) -> np.ndarray:

@@ -16,7 +16,7 @@ from gradprof.events import tags
 from gradprof.events.framing import frame, read_records, summary_event, version_event
 from gradprof.events.summary import bytes_value, json_value
 from gradprof.kernels.row import empty_rows
-from gradprof.record import StepRecord
+from gradprof.record.step import StepRecord
 from gradprof.run_writer import RunWriter
 
 LONG, SHORT, EMPTY = "long", "one step", "no step"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from synthetic import header_of, rows_of
 
-from gradprof.record import StepRecord
+from gradprof.record.step import StepRecord
 from gradprof.run_writer import RunWriter
 
 MODULES = [f"layer{layer}.{block}.conv{conv}" for layer in (1, 2) for block in (0, 1) for conv in (1, 2)]

@@ -25,7 +25,7 @@ from page_runs import (
 from serving import Server, serve
 
 import gradprof
-from gradprof.metrics import METRICS
+from gradprof.record.metrics import METRICS
 
 pytestmark = [
     pytest.mark.browser,

@@ -13,8 +13,8 @@ from conftest import EMPTY, HOSTILE, HOSTILE_SITES, LONG, N_SITES, N_STEPS, SHOR
 from serving import Server
 
 import gradprof
-from gradprof.metrics import METRICS
-from gradprof.stats import FIELDS
+from gradprof.record.figures import FIELDS
+from gradprof.record.metrics import METRICS
 
 PLAIN = [name for name in METRICS if name != "l2_change"]
 

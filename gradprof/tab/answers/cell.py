@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradprof.metrics import METRICS
-from gradprof.stats import COUNT_FIELDS, FIELDS, derive
+from gradprof.record.figures import COUNT_FIELDS, FIELDS, derive
+from gradprof.record.metrics import METRICS
 from gradprof.tab.columns import PRESENCE, base_columns, step_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import LEVELS

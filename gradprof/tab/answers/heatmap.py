@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradprof.metrics import METRICS
-from gradprof.sites import KINDS
+from gradprof.record.metrics import METRICS
+from gradprof.record.sites import KINDS
 from gradprof.tab.columns import PRESENCE, Columns, base_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import align, cell_flags, colour_limits, column_bounds, level_for

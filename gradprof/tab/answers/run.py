@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradprof.metrics import METRICS
+from gradprof.record.metrics import METRICS
 from gradprof.tab.opening import requested_run
 from gradprof.tab.query import Query
 from gradprof.tab.store import Asker, Store

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradprof.metrics import METRICS
+from gradprof.record.metrics import METRICS
 from gradprof.tab.columns import step_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.query import MAX_INTEGER, BadRequest, Query

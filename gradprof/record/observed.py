@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradprof.events.block import FIELDS_DTYPE, NARROW
-from gradprof.kernels.row import ROW_DTYPE, WORD
+from gradprof.kernels.row import FIELDS_DTYPE, NARROW, ROW_DTYPE, WORD
 
-from .budget import GROUPS
 from .metrics import METRICS, Float32Array
-from .record import StepRecord
+from .sites import GROUPS
+from .step import StepRecord
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]

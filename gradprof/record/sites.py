@@ -9,6 +9,14 @@ from fnmatch import fnmatchcase
 
 KINDS = ("param", "output", "input")
 
+GROUPS = ("param", "output")
+"""What is observed apart. Inputs are hooked as outputs are, and go with them."""
+
+
+def group_of(kind: str) -> str:
+    """The group in which a kind of site is observed."""
+    return "param" if kind == "param" else "output"
+
 
 @dataclass(frozen=True)
 class Site:

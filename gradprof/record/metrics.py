@@ -13,7 +13,7 @@ from typing import Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from .stats import derive
+from .figures import derive
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ class Metric:
 
 
 def figure(fields: Fields, name: str) -> np.ndarray:
-    """`stats.derive` of rows in either form: it asks no more of them than a field by its name."""
+    """`figures.derive` of rows in either form: it asks no more of them than a field by its name."""
     return derive(cast(np.ndarray, fields), name)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .figures import TensorStats
 from .sites import near_names
-from .stats import TensorStats
 
 
 @dataclass

@@ -13,11 +13,12 @@ from types import TracebackType
 import torch
 from torch import nn
 
+from gradprof.events.header import make_header
 from gradprof.kernels.reducer import make_reducer
 from gradprof.record.sites import Site, group_of, one_or_many
 from gradprof.record.step import Record
+from gradprof.write.run_writer import RunWriter
 
-from .about import make_header
 from .arguments import (
     Target,
     as_budget,
@@ -33,7 +34,6 @@ from .cadence import Cadence
 from .grad_scaler import ScalerWatch
 from .hooks import Handles, InputHook, OutputHook, ParamHook, RootHook
 from .observer import Observer, warn
-from .run_writer import RunWriter
 from .table import HostScalar, Ring, Slot
 from .writer import FinishedStep, WriterThread
 

@@ -15,6 +15,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from gradprof.events.block import BadBlock, EncodedRows, decode_hist, hist_groups
 from gradprof.events.framing import TruncatedFile, read_records
+from gradprof.events.tags import FILE_SUFFIX
 from gradprof.kernels.bins import N_BINS
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.record.figures import FIELDS, derive
@@ -22,7 +23,6 @@ from gradprof.record.sites import near_names
 from gradprof.record.step import Record
 
 from .events import tags
-from .run_writer import FILE_SUFFIX
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]

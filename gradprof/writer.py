@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gradprof.record.step import StepRecord
+from gradprof.write.run_writer import RunWriter
 
-from .run_writer import RunWriter
 from .table import HostScalar, Slot
 
 

@@ -15,15 +15,15 @@ import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from gradprof.about import make_header
 from gradprof.events import tags
 from gradprof.events.framing import read_records
+from gradprof.events.header import make_header
 from gradprof.kernels.bins import BIN_EDGES, N_BINS
 from gradprof.kernels.row import BIG, DOWN, ROW_DTYPE, SMALL, UP, empty_rows
 from gradprof.record.observed import Observed, ObservedBuffer
 from gradprof.record.sites import Site
 from gradprof.record.step import StepRecord
-from gradprof.run_writer import RunWriter
+from gradprof.write.run_writer import RunWriter
 
 Values = npt.ArrayLike | None
 """The gradient of one site in one step; None where none came."""

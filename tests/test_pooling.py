@@ -15,12 +15,12 @@ from synthetic import Training, contents, header_of, observed_of, write_run
 from gradprof.events import tags
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist
 from gradprof.kernels.row import empty_rows
-from gradprof.pooling import Chunk, Pooling
 from gradprof.record.figures import derive
 from gradprof.record.metrics import METRICS, pool
 from gradprof.record.observed import ObservedBuffer
 from gradprof.record.step import StepRecord
-from gradprof.run_writer import RunWriter
+from gradprof.write.chunks import Chunk, Pooling
+from gradprof.write.run_writer import RunWriter
 
 N_SITES = 5
 

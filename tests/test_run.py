@@ -371,7 +371,7 @@ sys.exit(f"imported: {{loaded}}" if loaded else 0)
         "import gradprof",
         "import gradprof; gradprof.load(sys.argv[1]).table('l2'); gradprof.BIN_EDGES; gradprof.TensorStats",
         "import gradprof; run = gradprof.load(sys.argv[1]); run.record(0); run.hist(run.sites[0])",
-        "import gradprof.run_writer, gradprof.stock, gradprof.about, gradprof.kernels.row",
+        "import gradprof.write.run_writer, gradprof.write.about, gradprof.kernels.row",
         "from gradprof.report.command import run; from argparse import Namespace;"
         " run(Namespace(run=sys.argv[1], sort='max', filter=[], json=False, csv=False))",
     ],

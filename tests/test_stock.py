@@ -15,21 +15,14 @@ from synthetic import Training, Values, observed_of, rows_of
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
-from gradprof import stock
 from gradprof.events import tags
 from gradprof.kernels.bins import BIN_EDGES, N_BINS, bin_of
 from gradprof.kernels.row import empty_rows
 from gradprof.record.observed import ObservedBuffer
-from gradprof.stock import (
-    HIST_PACE,
-    SCALAR_PACE,
-    SUMMARY_TAGS,
-    Pace,
-    StockSeries,
-    thinned,
-)
-from gradprof.stock_histograms import stock_histograms
-from gradprof.stock_scalars import global_norm
+from gradprof.write.stock import pace as stock
+from gradprof.write.stock.histograms import stock_histograms
+from gradprof.write.stock.pace import HIST_PACE, SCALAR_PACE, SUMMARY_TAGS, Pace, StockSeries, thinned
+from gradprof.write.stock.scalars import global_norm
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 

@@ -20,7 +20,7 @@ TRAINING = """
 import sys, time
 import torch
 import gradprof
-import gradprof.run_writer
+import gradprof.write.run_writer
 
 torch.manual_seed(0)
 
@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_a_complete_run(tmp_path: Path) -> None:
 def test_kill_9_leaves_what_was_flushed(tmp_path: Path) -> None:
     process = start(
         """
-        gradprof.run_writer.FLUSH_SECONDS = 0.3
+        gradprof.write.run_writer.FLUSH_SECONDS = 0.3
         with gradprof.watch(model, sys.argv[1], optimizer=optimizer):
             for i in range(10**9):
                 step()
@@ -131,7 +131,7 @@ def test_kill_9_leaves_what_was_flushed(tmp_path: Path) -> None:
 
 
 def test_a_run_can_be_read_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradprof.run_writer.FLUSH_SECONDS", 0.05)
+    monkeypatch.setattr("gradprof.write.run_writer.FLUSH_SECONDS", 0.05)
     model = mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     lengths = []
@@ -149,7 +149,7 @@ FULL_DISK = """
 import resource, signal, warnings
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails like one on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
-gradprof.run_writer.FLUSH_SECONDS = 0.05
+gradprof.write.run_writer.FLUSH_SECONDS = 0.05
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     prof = gradprof.watch(model, sys.argv[1], optimizer=optimizer)

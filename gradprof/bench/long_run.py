@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gradprof.about import make_header
+from gradprof.events.header import make_header
 from gradprof.kernels.bins import BIN_EDGES, N_BINS, ONE_BIN, bin_of
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.record.sites import Site
 from gradprof.record.step import StepRecord
-from gradprof.run_writer import RunWriter
+from gradprof.write.run_writer import RunWriter
 
 FloatArray = npt.NDArray[np.float64]
 

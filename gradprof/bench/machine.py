@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import gradprof
-from gradprof.about import installed_versions
+from gradprof.version import installed_versions
 
 _LIBRARIES = ("torch", "triton", "numpy", "tensorboard", "google-crc32c")
 

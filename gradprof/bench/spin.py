@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from gradprof.record.step import StepRecord
-from gradprof.run_writer import RunWriter
+from gradprof.write.run_writer import RunWriter
 
 
 class SpinLoop:

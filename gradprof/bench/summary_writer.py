@@ -11,7 +11,7 @@ import numpy as np
 from gradprof.events import tags
 from gradprof.kernels.bins import BIN_EDGES
 from gradprof.record.figures import derive
-from gradprof.stock import SUMMARY_TAGS
+from gradprof.write.stock.pace import SUMMARY_TAGS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradprof.about import make_header
+from gradprof.events.header import make_header
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.kernels.torch.reducer import TorchReducer, empty_table
 from gradprof.record.sites import Site

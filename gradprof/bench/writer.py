@@ -25,7 +25,7 @@ from gradprof.events.framing import read_records
 from gradprof.record.figures import derive
 from gradprof.record.step import StepRecord
 from gradprof.run import Run, load
-from gradprof.run_writer import FLUSH_SECONDS, RunWriter
+from gradprof.write.run_writer import FLUSH_SECONDS, RunWriter
 
 from .pairs import alternate, ratios
 from .results import Bound, Check, Figure, Result

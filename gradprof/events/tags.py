@@ -17,6 +17,7 @@ PLUGIN_NAME = "gradprof"
 HIST_PLUGIN_NAME = "gradprof_hist"
 """Of the histograms, which are many: so listing the tags of the other stays short."""
 FORMAT_VERSION = 2
+FILE_SUFFIX = ".gradprof"
 
 HEADER = "gradprof/header"
 """One JSON document: what the run is."""

@@ -22,7 +22,7 @@ from gradprof.events import tags
 from gradprof.events.block import EncodedRows, decode_hist
 from gradprof.record.step import StepRecord
 from gradprof.run import Run, load
-from gradprof.stock import SUMMARY_TAGS
+from gradprof.write.stock.pace import SUMMARY_TAGS
 
 LABELS = [*Training(4).labels, "param/sometimes", "output/<b>größe|`x`"]
 N_STEPS = 130

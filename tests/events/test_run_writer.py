@@ -26,13 +26,14 @@ from synthetic import (
     write_run,
 )
 
-from gradprof import run_writer
 from gradprof.events import tags
 from gradprof.events.framing import frame, read_records, summary_event
 from gradprof.events.summary import bytes_value
 from gradprof.record.step import StepRecord
 from gradprof.run import load
-from gradprof.run_writer import RunWriter
+from gradprof.write import event_file as event_file_module
+from gradprof.write import run_writer
+from gradprof.write.run_writer import RunWriter
 
 # --- blocks ----------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ def test_a_flush_writes_the_block_that_is_not_full(tmp_path: Path) -> None:
 
 
 def test_buffered_events_go_out_when_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_writer, "_BUFFER_BYTES", 1000)
+    monkeypatch.setattr(event_file_module, "_BUFFER_BYTES", 1000)
     writer = RunWriter(tmp_path, header_of(["param/a", "param/b"]))
     at_start = event_file(tmp_path).stat().st_size
     for record in many(100):
@@ -326,7 +327,7 @@ def test_a_real_limit_of_the_file_system(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 from synthetic import header_of, record_of
-from gradprof.run_writer import RunWriter
+from gradprof.write.run_writer import RunWriter
 writer = RunWriter(Path(sys.argv[1]), header_of(["param/a"]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
 try:

@@ -17,7 +17,7 @@ from gradprof.events.framing import frame, read_records, summary_event, version_
 from gradprof.events.summary import bytes_value, json_value
 from gradprof.kernels.row import empty_rows
 from gradprof.record.step import StepRecord
-from gradprof.run_writer import RunWriter
+from gradprof.write.run_writer import RunWriter
 
 LONG, SHORT, EMPTY = "long", "one step", "no step"
 HOSTILE = "<img src=x onerror=alert(1)>/\"quoted\" 'ünï' %2e%2e & ?run=long"

@@ -9,7 +9,7 @@ import pytest
 from serving import serve
 from synthetic import header_of, record_of
 
-from gradprof.run_writer import RunWriter
+from gradprof.write.run_writer import RunWriter
 
 
 def write(writer: RunWriter, start: int, stop: int) -> None:

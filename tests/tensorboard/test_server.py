@@ -11,7 +11,7 @@ from stock_server import STEPS, StockServer
 
 import gradprof
 from gradprof.events import tags
-from gradprof.stock import SUMMARY_TAGS
+from gradprof.write.stock.pace import SUMMARY_TAGS
 
 RUN = "real"
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gradprof.events import tags
 from gradprof.events.block import Block, encode_hist, encode_rows, hist_groups
-from gradprof.events.framing import frame, summary_event, version_event
+from gradprof.events.framing import summary_event, version_event
 from gradprof.events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
 from gradprof.events.summary import ScalarTemplate, bytes_value, json_value, text_value
 from gradprof.kernels.row import ROW_DTYPE
@@ -19,18 +18,15 @@ from gradprof.record.observed import Observed, ObservedBuffer
 from gradprof.record.step import StepRecord
 
 from .about import about
-from .events import tags
-from .pooling import Chunk, Pooling
-from .stock import StockSeries
+from .chunks import Chunk, Pooling
+from .event_file import EventFile
+from .stock.pace import StockSeries
 
 FLUSH_SECONDS = 5.0
 """Nothing recorded stays off the disk for longer."""
 BLOCK_STEPS = 64
 BLOCK_BYTES = 32 << 20
 """A block holds at most this many steps and bytes of rows before compression."""
-_BUFFER_BYTES = 1 << 20
-
-FILE_SUFFIX = ".gradprof"
 
 
 class RunWriter:
@@ -60,7 +56,7 @@ class RunWriter:
         self._shapes: dict[str, list[int]] = {}
         self._described = False
         self._last_step = 0
-        self._file = _EventFile(self.directory)
+        self._file = EventFile(self.directory)
         try:
             self._file.append(version_event(time.time()))
             self._append_summary(json_value(tags.HEADER, json.dumps(header)), time.time(), 0)
@@ -211,53 +207,3 @@ def _block_of(lines: Iterable[_Line], observed: Observed) -> Block:
         scalars=scalars,
         shapes=shapes,
     )
-
-
-class _EventFile:
-    """Framed events in a buffer of our own, so that a failed write ends between two records."""
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        if found := sorted(directory.glob(f"*tfevents*{FILE_SUFFIX}")):
-            raise ValueError(
-                f"{directory} already holds a gradprof run ({found[0].name}); TensorBoard would mix the two. "
-                "Choose another directory, delete that one, or leave it out: every run then gets its own"
-            )
-        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}{FILE_SUFFIX}"
-        self._path = directory / name
-        self._file = self._path.open("xb", buffering=0)
-        self._size = 0
-        self._buffer: list[bytes] = []
-        self._buffered = 0
-        self.flushed_at = time.monotonic()
-
-    def append(self, event: bytes) -> None:
-        record = frame(event)
-        self._buffer.append(record)
-        self._buffered += len(record)
-        if self._buffered >= _BUFFER_BYTES:
-            self._drain()
-
-    def flush(self) -> None:
-        self._drain()
-        self.flushed_at = time.monotonic()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def remove(self) -> None:
-        self._file.close()
-        self._path.unlink()
-
-    def _drain(self) -> None:
-        data = memoryview(b"".join(self._buffer))
-        self._buffer.clear()
-        self._buffered = 0
-        try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:])
-        except OSError:
-            self._file.truncate(self._size)
-            raise
-        self._size += len(data)

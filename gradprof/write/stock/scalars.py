@@ -9,11 +9,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events import tags
 from gradprof.events.summary import ScalarTemplate
 from gradprof.record.metrics import Fields, Float32Array, figure
 from gradprof.record.observed import Observed
-
-from .events import tags
 
 FloatArray = npt.NDArray[np.float64]
 

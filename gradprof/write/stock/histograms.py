@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gradprof.events import tags
 from gradprof.events.summary import HIST_ROWS, HistogramTemplate
 from gradprof.kernels.bins import BIN_EDGES, bin_of
 from gradprof.record.metrics import Float32Array
 from gradprof.record.observed import Observed
-
-from .events import tags
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -1,61 +1,10 @@
-"""What a run is: the header for programs, and the same as Markdown for TensorBoard's Text tab."""
+"""What a run is, as Markdown for TensorBoard's Text tab."""
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from gradprof.events.tags import FORMAT_VERSION
-from gradprof.kernels.bins import BIN_EDGES
-from gradprof.record.sites import Site
-
-from .version import __version__
-
-_LIBRARIES = ("torch", "triton", "numpy", "tensorboard")
-
-
-def make_header(
-    sites: Sequence[Site],
-    *,
-    shapes: Mapping[str, Sequence[int]],
-    devices: Iterable[str],
-    model: str,
-    options: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The header of a run: JSON types only. `shapes` gives those known beforehand, by label."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "gradprof": __version__,
-        "created": time.time(),
-        "model": model,
-        "devices": list(devices),
-        "options": dict(options),
-        "libraries": installed_versions(_LIBRARIES),
-        "bin_edges": BIN_EDGES.tolist(),
-        "sites": [
-            {
-                "label": site.label,
-                "kind": site.kind,
-                "name": site.name,
-                "shape": list(shapes[site.label]) if site.label in shapes else None,
-            }
-            for site in sites
-        ],
-    }
-
-
-def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """The version of Python, and of each package that is installed."""
-    found = {"python": platform.python_version()}
-    for name in packages:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue  # triton, where there is none
-    return found
 
 
 def about(header: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from gradprof.record.observed import Observed
 
-from .stock_histograms import HistogramSeries
-from .stock_scalars import SUMMARY_TAGS, ScalarSeries
+from .histograms import HistogramSeries
+from .scalars import SUMMARY_TAGS, ScalarSeries
 
 __all__ = ["HIST_PACE", "SCALAR_PACE", "SUMMARY_TAGS", "Pace", "StockSeries"]
 

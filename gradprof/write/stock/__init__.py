@@ -1,0 +1,1 @@
+"""What the stock dashboards show: `scalars` and `histograms` of log10|g|, thinned by `pace`."""

@@ -17,20 +17,20 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from gradprof.kernels.bins import BIN_EDGES
+    from gradprof.read.run import Run, load
     from gradprof.record.figures import TensorStats
     from gradprof.record.step import Record
 
     from .measurement import measure
     from .profiler import Profiler, watch
-    from .run import Run, load
 
 _HOME = {
     "BIN_EDGES": "gradprof.kernels.bins",
     "Profiler": "gradprof.profiler",
     "Record": "gradprof.record.step",
-    "Run": "gradprof.run",
+    "Run": "gradprof.read.run",
     "TensorStats": "gradprof.record.figures",
-    "load": "gradprof.run",
+    "load": "gradprof.read.run",
     "measure": "gradprof.measurement",
     "watch": "gradprof.profiler",
 }

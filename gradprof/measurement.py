@@ -8,8 +8,7 @@ from gradprof.kernels.reducer import make_reducer
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
-
-from .progress import note_if_slow
+from gradprof.terminal.progress import note_if_slow
 
 
 def measure(

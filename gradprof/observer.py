@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import torch
 
 from gradprof.kernels.reducer import Reducer
+from gradprof.terminal.progress import note_if_slow
 
 from .device_timer import DeviceTimer
 from .grad_scaler import ScalerWatch
-from .progress import note_if_slow
 from .table import Slot, Table
 
 

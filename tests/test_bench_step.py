@@ -22,10 +22,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 import gradprof
-from gradprof.bench import alternatives, command, decoders, device_counts, own_measure, step
+from gradprof.bench import alternatives, command, device_counts, own_measure, step
 from gradprof.bench.alternatives import ALTERNATIVES, AddHistogram, ForeachNorm, PlainHook
 from gradprof.bench.contenders import Contender, Gradprof
-from gradprof.bench.decoders import GPT2, LLAMA, Gpt2, Llama, Shape
 from gradprof.bench.device_counts import DeviceCounts, count_device
 from gradprof.bench.event_file import EventFile
 from gradprof.bench.own_measure import measure_own
@@ -49,6 +48,8 @@ from gradprof.bench.table import new_console, print_result
 from gradprof.bench.trainings import Setup, Training, maker
 from gradprof.bench.twin import Twin
 from gradprof.cli import main
+from gradprof.workloads import decoders
+from gradprof.workloads.decoders import GPT2, LLAMA, Gpt2, Llama, Shape
 
 CPU = torch.device("cpu")
 SMALL = Shape(300, 16, layers=2, heads=4, kv_heads=2, head_width=8, hidden_per_width=3.5)

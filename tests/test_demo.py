@@ -22,12 +22,12 @@ import torch
 
 import gradprof
 from gradprof.cli import main
-from gradprof.demo.data import load_dataset
-from gradprof.demo.models import build_model
 from gradprof.demo.progress import Figures, Lines
 from gradprof.demo.settings import Settings
 from gradprof.demo.training import Training, largest_gradient
-from gradprof.interruption import Interruption
+from gradprof.terminal.interruption import Interruption
+from gradprof.workloads.classifiers import build_model
+from gradprof.workloads.data import load_dataset
 
 TINY = ("--image-size", "32", "--epochs", "1", "--batch-size", "64")
 CPU = torch.device("cpu")
@@ -387,7 +387,7 @@ def test_a_directory_that_holds_a_run_is_refused(capsys: pytest.CaptureFixture[s
 def test_missing_packages_are_named(
     module: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("gradprof.demo.training", "gradprof.demo.models"):
+    for name in ("gradprof.demo.training", "gradprof.workloads.classifiers"):
         monkeypatch.delitem(sys.modules, name)
     for name in (module, f"{module}.datasets"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -10,7 +10,7 @@ from synthetic import python
 
 from gradprof.bench.long_run import Spike, write_long_run
 from gradprof.kernels.bins import bin_of
-from gradprof.run import Run, load
+from gradprof.read.run import Run, load
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def test_importing_loads_nothing_heavy() -> None:
 
 def test_reading_loads_no_torch() -> None:
     assert loaded_after("import gradprof; gradprof.load, gradprof.Record") == "['tensorboard']"
-    assert "torch" not in loaded_after("import gradprof.report.answer, gradprof.report.command")
+    assert "torch" not in loaded_after("import gradprof.diagnosis.answer, gradprof.report.command")
 
 
 def test_the_command_line_answers_before_torch_is_loaded() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gradprof.progress import note_if_slow
+from gradprof.terminal.progress import note_if_slow
 
 
 def test_a_note_after_a_while(capsys: pytest.CaptureFixture[str]) -> None:

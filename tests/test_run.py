@@ -26,14 +26,15 @@ from synthetic import (
     write_run,
 )
 
-from gradprof import run as run_module
 from gradprof.events import tags
 from gradprof.events.block import decode_hist
 from gradprof.events.framing import frame, read_records, summary_event, version_event
 from gradprof.events.summary import json_value
+from gradprof.read import run as run_module
+from gradprof.read.find import find_event_file, find_runs
+from gradprof.read.run import Run, load
 from gradprof.record.figures import FIELDS, TensorStats
 from gradprof.record.step import StepRecord
-from gradprof.run import Run, find_event_file, find_runs, load
 
 # --- figures by hand -------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from gradprof.interruption import Interruption
+from gradprof.terminal.interruption import Interruption
 
 _CLEAR_LINE = "\r\x1b[2K"
 

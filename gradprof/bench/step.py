@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradprof.profiler import watch
-from gradprof.run import load
+from gradprof.read.run import load
 
 from .alternatives import ALTERNATIVES
 from .clock import within

@@ -116,7 +116,7 @@ def _classifier_maker(setup: Setup) -> Callable[[], Training]:
 
 
 def _decoder_maker(setup: Setup) -> Callable[[], Training]:
-    from .decoders import GPT2, LLAMA, Gpt2, Llama
+    from gradprof.workloads.decoders import GPT2, LLAMA, Gpt2, Llama
 
     whole, kind = (GPT2, Gpt2) if setup.model == "gpt2" else (LLAMA, Llama)
     shape = whole.scaled(setup.size)

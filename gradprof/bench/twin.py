@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradprof.run import Run
+from gradprof.read.run import Run
 
 from .results import Check
 from .trainings import Training

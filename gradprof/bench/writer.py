@@ -22,9 +22,9 @@ import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 
 from gradprof.events.framing import read_records
+from gradprof.read.run import Run, load
 from gradprof.record.figures import derive
 from gradprof.record.step import StepRecord
-from gradprof.run import Run, load
 from gradprof.write.run_writer import FLUSH_SECONDS, RunWriter
 
 from .pairs import alternate, ratios

@@ -10,7 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .settings import DATASETS, Settings
+from gradprof.workloads.names import DATASETS
+
+from .settings import Settings
 
 if TYPE_CHECKING:
     from gradprof.profiler import Profiler
@@ -126,7 +128,7 @@ def _start_watch(training: Training) -> Profiler | None:
 
 
 def _train(training: Training, prof: Profiler | None) -> int:
-    from gradprof.interruption import Interruption
+    from gradprof.terminal.interruption import Interruption
 
     from .progress import make_progress
 
@@ -163,8 +165,8 @@ def _introduction(training: Training, prof: Profiler | None) -> str:
 
 
 def _report(prof: Profiler) -> None:
-    from gradprof.report.answer import answer
-    from gradprof.run import load
+    from gradprof.diagnosis.answer import answer
+    from gradprof.read.run import load
 
     print(f"\n{answer(load(prof.logdir))}\n")
     print(f"Run: {prof.logdir}")

@@ -9,15 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import load_dataset
-from .devices import choose_device
-from .models import build_model
+from gradprof.workloads.classifiers import build_model
+from gradprof.workloads.data import load_dataset
+from gradprof.workloads.devices import choose_device
+
 from .progress import Figures, Lines
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from gradprof.interruption import Interruption
     from gradprof.profiler import Profiler
+    from gradprof.terminal.interruption import Interruption
 
 AUXILIARY_WEIGHT = 0.3  # GoogLeNet's, https://arxiv.org/abs/1409.4842, section 5
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradprof.run import Run
-
-    from .figures import SiteFigures
+    from gradprof.diagnosis.totals import SiteFigures
+    from gradprof.read.run import Run
 
 _DESCRIPTION = """\
 What the gradients of a run did, site by site: the largest magnitude and when,
@@ -58,11 +57,11 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 2 for a run that cannot be read or a filter that matches nothing, said on stderr.
     """
+    from gradprof.diagnosis.totals import site_figures
+    from gradprof.read.run import load
     from gradprof.record.sites import select
-    from gradprof.run import load
 
     from .export import write_csv, write_json
-    from .figures import site_figures
 
     try:
         recorded = load(_latest() if args.run is None else args.run)
@@ -84,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
 def _print(recorded: Run, figures: list[SiteFigures]) -> None:
     from rich.console import Console
 
-    from .answer import describe
+    from gradprof.diagnosis.answer import describe
+
     from .table import print_table
 
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -104,7 +104,7 @@ def _print(recorded: Run, figures: list[SiteFigures]) -> None:
 
 
 def _latest() -> Path:
-    from gradprof.run import find_runs
+    from gradprof.read.find import find_runs
 
     runs = find_runs(Path("runs"))
     if not runs:

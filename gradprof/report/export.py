@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, TextIO
 
-from gradprof.run import Run
-
-from .answer import describe
-from .figures import SiteFigures
+from gradprof.diagnosis.answer import describe
+from gradprof.diagnosis.totals import SiteFigures
+from gradprof.read.run import Run
 
 
 def write_json(run: Run, figures: Sequence[SiteFigures], out: TextIO) -> None:

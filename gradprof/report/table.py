@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gradprof.diagnosis.totals import SiteFigures
+from gradprof.read.run import Run
 from gradprof.record.sites import KINDS
-from gradprof.run import Run
 
-from .figures import SiteFigures
 from .sparkline import ASCII, BLOCKS, sparkline
 
 _TREND_WIDTH = 10

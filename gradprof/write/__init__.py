@@ -1,1 +1,1 @@
-"""The writing side, on a thread of its own: blocks and chunks of a run, and what the stock dashboards show."""
+"""The writing side, on a thread of its own: a run's blocks and chunks, and what the stock dashboards show."""

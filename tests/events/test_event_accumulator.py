@@ -20,8 +20,8 @@ from tensorboard.util import tensor_util
 
 from gradprof.events import tags
 from gradprof.events.block import EncodedRows, decode_hist
+from gradprof.read.run import Run, load
 from gradprof.record.step import StepRecord
-from gradprof.run import Run, load
 from gradprof.write.stock.pace import SUMMARY_TAGS
 
 LABELS = [*Training(4).labels, "param/sometimes", "output/<b>größe|`x`"]

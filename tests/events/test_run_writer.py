@@ -29,8 +29,8 @@ from synthetic import (
 from gradprof.events import tags
 from gradprof.events.framing import frame, read_records, summary_event
 from gradprof.events.summary import bytes_value
+from gradprof.read.run import load
 from gradprof.record.step import StepRecord
-from gradprof.run import load
 from gradprof.write import event_file as event_file_module
 from gradprof.write import run_writer
 from gradprof.write.run_writer import RunWriter

@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event
 
+from gradprof.events import tags
 from gradprof.events.block import BadBlock, EncodedRows, decode_hist, hist_groups
 from gradprof.events.framing import TruncatedFile, read_records
-from gradprof.events.tags import FILE_SUFFIX
 from gradprof.kernels.bins import N_BINS
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.record.figures import FIELDS, derive
 from gradprof.record.sites import near_names
 from gradprof.record.step import Record
 
-from .events import tags
+from .find import find_event_file
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -45,32 +45,6 @@ def load(path: str | os.PathLike[str]) -> Run:
         ValueError: it holds no run of gradprof's, more than one, or one of another format version.
     """
     return Run(find_event_file(Path(path)))
-
-
-def find_runs(root: Path) -> list[Path]:
-    """The event files of all runs at or below `root`, the latest written last."""
-    return sorted(root.rglob(f"*tfevents*{FILE_SUFFIX}"), key=lambda file: file.stat().st_mtime)
-
-
-def find_event_file(path: Path) -> Path:
-    """The event file of the run at `path`; raises as `load` does."""
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        beside = [run.parent.name for run in find_runs(path.parent)] if path.parent.is_dir() else []
-        hint = f"; {near_names(path.name, beside)}" if beside else ""
-        raise FileNotFoundError(f"there is no run {str(path)!r}{hint}")
-    files = sorted(path.glob(f"*tfevents*{FILE_SUFFIX}"))
-    if len(files) == 1:
-        return files[0]
-    if files:
-        raise ValueError(f"{str(path)!r} holds {len(files)} runs: name one file, such as {files[-1].name!r}")
-    if below := [str(run.parent) for run in find_runs(path)]:
-        shown = ", ".join(below[-5:])
-        raise ValueError(f"{str(path)!r} is not a run but holds {len(below)}; choose one: {shown}")
-    if next(path.glob("*tfevents*"), None) is not None:
-        raise ValueError(f"the event files in {str(path)!r} were not written by gradprof")
-    raise ValueError(f"{str(path)!r} holds no event file: expected the directory given to gradprof.watch()")
 
 
 @dataclass(frozen=True)

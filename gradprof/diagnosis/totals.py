@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradprof.run import Run
+from gradprof.read.run import Run
 
 _FIELDS = ("numel", "n_zero", "n_nan", "n_inf", "n_above", "abs_max", "l2")
 

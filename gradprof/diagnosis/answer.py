@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradprof.read.run import Run
 from gradprof.record.sites import KINDS
-from gradprof.run import Run
 
-from .figures import SiteFigures, site_figures
+from .totals import SiteFigures, site_figures
 
 _MEANING = {
     "param": "of parameters",

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .settings import DATASETS
+from .names import DATASETS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A run back from its event file; no torch."""

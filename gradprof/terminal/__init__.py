@@ -1,0 +1,1 @@
+"""Progress, Ctrl-C, a word to whoever waits."""

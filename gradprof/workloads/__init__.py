@@ -1,0 +1,1 @@
+"""The trainings we bring: models, data, devices."""

@@ -17,22 +17,21 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from gradprof.kernels.bins import BIN_EDGES
+    from gradprof.observe.measurement import measure
+    from gradprof.observe.profiler import Profiler, watch
     from gradprof.read.run import Run, load
     from gradprof.record.figures import TensorStats
     from gradprof.record.step import Record
 
-    from .measurement import measure
-    from .profiler import Profiler, watch
-
 _HOME = {
     "BIN_EDGES": "gradprof.kernels.bins",
-    "Profiler": "gradprof.profiler",
+    "Profiler": "gradprof.observe.profiler",
     "Record": "gradprof.record.step",
     "Run": "gradprof.read.run",
     "TensorStats": "gradprof.record.figures",
     "load": "gradprof.read.run",
-    "measure": "gradprof.measurement",
-    "watch": "gradprof.profiler",
+    "measure": "gradprof.observe.measurement",
+    "watch": "gradprof.observe.profiler",
 }
 
 __all__ = [

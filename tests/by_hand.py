@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import gradprof
-from gradprof.discovery import tensors_in
+from gradprof.observe.targets import tensors_in
 
 
 class ByHand:

@@ -233,7 +233,7 @@ def test_a_reduction_that_fails_for_one_parameter_drops_that_one(
 def test_a_step_that_cannot_be_copied_is_lost_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradprof.table import Slot
+    from gradprof.observe.ring import Slot
 
     fill = Slot.fill
     failures = iter([None, RuntimeError("no memory to pin"), RuntimeError("no memory to pin"), None, None])

@@ -14,9 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 import gradprof
-from gradprof.budget import LEAST_OFTEN, Budget, spacing
-from gradprof.cadence import NonFiniteWatch
-from gradprof.device_timer import DeviceTimer
+from gradprof.observe.budget import LEAST_OFTEN, Budget, spacing
+from gradprof.observe.cadence import NonFiniteWatch
+from gradprof.observe.device_timer import DeviceTimer
 
 BARE = 0.1
 seconds = st.floats(1e-6, 10.0)

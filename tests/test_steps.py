@@ -12,7 +12,7 @@ from models import mlp
 from torch import nn
 
 import gradprof
-from gradprof.writer import WriterThread
+from gradprof.write.thread import WriterThread
 
 
 def backward(model: nn.Module, batch: int = 2) -> torch.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradprof.discovery import tensors_in
+from gradprof.observe.targets import tensors_in
 
 from .contenders import Watcher
 from .twin import Twin

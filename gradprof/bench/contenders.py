@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gradprof.profiler import Profiler
+from gradprof.observe.profiler import Profiler
 
 from .resources import OthersTime, PeakMemory, ThreadTime
 from .twin import Twin

@@ -11,7 +11,7 @@ import torch
 
 from gradprof.kernels import reducer as backends
 from gradprof.kernels.reducer import Reducer
-from gradprof.measurement import measure
+from gradprof.observe.measurement import measure
 from gradprof.record.figures import TensorStats
 
 from .idiom import compare_with_idiom

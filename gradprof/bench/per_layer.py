@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradprof.discovery import find_modules, find_params, tensors_in
 from gradprof.kernels.reducer import Reducer, make_reducer
 from gradprof.kernels.torch.reducer import empty_table
+from gradprof.observe.targets import find_modules, find_params, tensors_in
 
 from .clock import Clock
 from .results import Figure, Findings, Grid

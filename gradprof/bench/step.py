@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradprof.profiler import watch
+from gradprof.observe.profiler import watch
 from gradprof.read.run import load
 
 from .alternatives import ALTERNATIVES

@@ -15,7 +15,7 @@ from gradprof.workloads.names import DATASETS
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from gradprof.profiler import Profiler
+    from gradprof.observe.profiler import Profiler
 
     from .training import Training
 

@@ -17,7 +17,7 @@ from .progress import Figures, Lines
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from gradprof.profiler import Profiler
+    from gradprof.observe.profiler import Profiler
     from gradprof.terminal.interruption import Interruption
 
 AUXILIARY_WEIGHT = 0.3  # GoogLeNet's, https://arxiv.org/abs/1409.4842, section 5

@@ -12,9 +12,9 @@ import numpy as np
 from gradprof.events import tags
 from gradprof.events.block import EncodedRows
 
+from .provider import Asker, Damaged, Listed, Missing, Piece, Store
 from .query import BadRequest, Query, shown
 from .recording import Blocks, Recording, UnreadableRun
-from .store import Asker, Damaged, Listed, Missing, Piece, Store
 
 TagT = TypeVar("TagT", tags.RowsTag, tags.PooledTag)
 

@@ -21,7 +21,7 @@ from werkzeug import Request, Response
 from .routes import ROUTES
 
 if TYPE_CHECKING:
-    from .store import Store
+    from .provider import Store
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -86,9 +86,9 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoar
         def respond(request: Request) -> Response:
             from tensorboard import plugin_util
 
+            from .provider import Asker
             from .query import Query
             from .replies import reply
-            from .store import Asker
 
             answer = import_module(f".answers.{route}", __package__).answer
             asker = Asker(plugin_util.context(request.environ), plugin_util.experiment_id(request.environ))
@@ -98,7 +98,7 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoar
         return respond
 
     def _opened_store(self) -> Store:
-        from .store import Store
+        from .provider import Store
 
         with self._lock:
             if self._store is None:

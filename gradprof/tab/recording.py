@@ -14,7 +14,7 @@ from gradprof.events.block import EncodedRows, decode_hist, hist_groups
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist, pooled_hist_groups
 from gradprof.kernels.row import ROW_DTYPE
 
-from .store import Asker, Damaged, Listed, Missing, Piece, Store
+from .provider import Asker, Damaged, Listed, Missing, Piece, Store
 
 T = TypeVar("T")
 Int64Array = npt.NDArray[np.int64]

@@ -14,10 +14,10 @@ from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
 from gradprof.events import tags
-from gradprof.tab import store as store_module
+from gradprof.tab import provider as store_module
 from gradprof.tab.plugin import GradientsPlugin
+from gradprof.tab.provider import Asker, Missing, Piece, Store
 from gradprof.tab.routes import ROUTES
-from gradprof.tab.store import Asker, Missing, Piece, Store
 
 pytestmark = pytest.mark.filterwarnings("ignore:html5lib's sanitizer:DeprecationWarning")  # TensorBoard's
 
@@ -82,7 +82,7 @@ def test_without_a_data_provider_the_tab_says_what_to_do() -> None:
 
 
 def test_one_run_that_fails_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradprof.tab.answers import runs
+    from gradprof.tab.routes import runs
 
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
@@ -168,7 +168,7 @@ def test_no_route_ever_loads_torch() -> None:
     code = (
         "import gradprof.tab.plugin\nfrom importlib import import_module\n"
         "from gradprof.tab.routes import ROUTES\n"
-        "for route in ROUTES: import_module(f'gradprof.tab.answers.{route}')\n"
+        "for route in ROUTES: import_module(f'gradprof.tab.routes.{route}')\n"
     )
     result = python(code + _LOADED)
     assert result.returncode == 0, result.stderr

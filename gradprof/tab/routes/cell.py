@@ -11,10 +11,10 @@ from gradprof.record.metrics import METRICS
 from gradprof.tab.columns import PRESENCE, base_columns, step_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import LEVELS
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import BadRequest, Query
 from gradprof.tab.recording import Recording
 from gradprof.tab.replies import number
-from gradprof.tab.store import Asker, Store
 
 
 def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:

@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from gradprof.record.step import StepRecord
-from gradprof.write.run_writer import RunWriter
 
-from .table import HostScalar, Slot
+from .run_writer import RunWriter
 
 
-@dataclass
-class FinishedStep:
-    """A step as the training thread leaves it; its numbers may still be on their way to the host."""
-
-    step: int
-    wall_time: float
-    slot: Slot | None
-    seconds: float = 0.0
-    wait: float = 0.0
-    overhead: float = math.nan
-    every: Mapping[str, int] = field(default_factory=dict)
-    scalars: dict[str, float | HostScalar] = field(default_factory=dict)
-    shapes: Mapping[str, list[int]] = field(default_factory=dict)
+class Arriving(Protocol):
+    """A finished step; its numbers may still be on their way to the host."""
 
     def arrive(self) -> StepRecord:
-        """Wait for the numbers, and free the slot."""
-        rows = None if self.slot is None else self.slot.rows()
-        self.free_slot()
-        return StepRecord(
-            step=self.step,
-            wall_time=self.wall_time,
-            rows=rows,
-            seconds=self.seconds,
-            wait=self.wait,
-            overhead=self.overhead,
-            every=dict(self.every),
-            scalars={name: float(value) for name, value in self.scalars.items()},
-            shapes=dict(self.shapes),
-        )
+        """Wait for the numbers."""
 
     def free_slot(self) -> None:
-        """Let the training thread use the slot again."""
-        if self.slot is not None:
-            self.slot.free.set()
+        """They are not needed any more."""
 
 
 class WriterThread:
@@ -57,14 +29,14 @@ class WriterThread:
     def __init__(self, run_writer: RunWriter) -> None:
         self.error: Exception | None = None
         self._run_writer = run_writer
-        self._queue: queue.SimpleQueue[FinishedStep | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Arriving | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="gradprof-writer", daemon=True)
         self._thread.start()
 
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def submit(self, step: FinishedStep) -> None:
+    def submit(self, step: Arriving) -> None:
         """Hand over one step; never waits."""
         self._queue.put(step)
 
@@ -91,7 +63,7 @@ class WriterThread:
             step.free_slot()
             pending = True
 
-    def _write(self, step: FinishedStep) -> None:
+    def _write(self, step: Arriving) -> None:
         self._run_writer.write(step.arrive())
         if self._run_writer.seconds_to_flush() == 0:
             self._run_writer.flush()

@@ -9,8 +9,8 @@ from typing import Any
 
 from gradprof.record.metrics import METRICS
 from gradprof.tab.opening import requested_run
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import Query
-from gradprof.tab.store import Asker, Store
 
 
 def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:

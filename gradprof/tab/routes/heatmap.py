@@ -17,10 +17,10 @@ from gradprof.record.sites import KINDS
 from gradprof.tab.columns import PRESENCE, Columns, base_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import align, cell_flags, colour_limits, column_bounds, level_for
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import Query
 from gradprof.tab.recording import Recording, UnreadableRun
 from gradprof.tab.replies import Arrays
-from gradprof.tab.store import Asker, Store
 
 AFFORDABLE = {1: 5 << 17, 8: 1 << 22, 64: 1 << 24}
 """Values of one metric that may be read for one picture, at each level: rows must be decoded as a whole."""

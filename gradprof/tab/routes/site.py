@@ -14,10 +14,10 @@ from gradprof.kernels.bins import BIN_EDGES
 from gradprof.tab.merged import Merged
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import align, column_bounds, level_for
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import Query
 from gradprof.tab.replies import Arrays, numbers
 from gradprof.tab.site_columns import site_columns
-from gradprof.tab.store import Asker, Store
 
 AFFORDABLE = {1: 1 << 19, 64: 1 << 22}
 """Rows of all sites that may be touched for one picture, at each level: they are stored together."""

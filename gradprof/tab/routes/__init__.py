@@ -23,4 +23,4 @@ is `{"error": sentence}` with status 400 (the request), 405 (not GET), 422 (the 
 from __future__ import annotations
 
 ROUTES = ("runs", "run", "heatmap", "cell", "site", "step")
-"""Each is answered by `answer` in the module of that name in `gradprof.tab.answers`."""
+"""Each is answered by `answer` in the module of that name beside this one."""

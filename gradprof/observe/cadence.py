@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from .budget import Budget
 from .device_timer import DeviceTimer
 from .observer import Observer
-from .table import HostScalar
+from .ring import HostScalar
 
 
 class Cadence:

@@ -6,7 +6,7 @@ import math
 import numbers
 import platform
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,9 @@ import torch
 from torch import nn
 
 from gradprof.events.tags import RESERVED
-from gradprof.record.sites import KINDS, Site, select
 
-from .discovery import find_modules, find_params
 from .hooks import is_watched
-from .table import HostScalar
-
-Target = nn.Parameter | nn.Module
+from .ring import HostScalar
 
 
 def check_model(model: object) -> None:
@@ -59,28 +55,6 @@ def check_optimizer(optimizer: object, model: nn.Module) -> None:
             f"this {type(optimizer).__name__} optimizes none of the parameters of this "
             f"{type(model).__name__}: pass the optimizer that trains it, made after the model was moved"
         )
-
-
-def find_targets(
-    model: nn.Module, observe: Sequence[str], include: Iterable[str], exclude: Iterable[str]
-) -> dict[Site, Target]:
-    """The chosen sites with what carries their hooks: parameters first, then outputs, then inputs.
-
-    Raises:
-        ValueError: an unknown or missing kind, nothing to observe, or a pattern without a match.
-    """
-    unknown = [kind for kind in observe if kind not in KINDS]
-    if unknown or not observe:
-        raise ValueError(
-            f"observe is {tuple(observe)!r}: expected one or more of {', '.join(map(repr, KINDS))}"
-        )
-    found: dict[Site, Target] = {}
-    for kind in KINDS:
-        if kind in observe:
-            found.update(find_params(model) if kind == "param" else find_modules(model, kind))
-    by_label = {site.label: site for site in found}
-    chosen = select(list(by_label), include, exclude)
-    return {by_label[label]: found[by_label[label]] for label in chosen}
 
 
 def as_schedule(every: object) -> Callable[[int], bool]:

@@ -7,9 +7,9 @@ from typing import Any
 from tensorboard.util import tb_logging
 
 from gradprof.tab.opening import open_run
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import BadRequest, Query
 from gradprof.tab.recording import Recording, UnreadableRun
-from gradprof.tab.store import Asker, Store
 
 logger = tb_logging.get_logger()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,7 +10,31 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from gradprof.record.sites import Site
+from gradprof.record.sites import KINDS, Site, select
+
+Target = nn.Parameter | nn.Module
+
+
+def find_targets(
+    model: nn.Module, observe: Sequence[str], include: Iterable[str], exclude: Iterable[str]
+) -> dict[Site, Target]:
+    """The chosen sites with what carries their hooks: parameters first, then outputs, then inputs.
+
+    Raises:
+        ValueError: an unknown or missing kind, nothing to observe, or a pattern without a match.
+    """
+    unknown = [kind for kind in observe if kind not in KINDS]
+    if unknown or not observe:
+        raise ValueError(
+            f"observe is {tuple(observe)!r}: expected one or more of {', '.join(map(repr, KINDS))}"
+        )
+    found: dict[Site, Target] = {}
+    for kind in KINDS:
+        if kind in observe:
+            found.update(find_params(model) if kind == "param" else find_modules(model, kind))
+    by_label = {site.label: site for site in found}
+    chosen = select(list(by_label), include, exclude)
+    return {by_label[label]: found[by_label[label]] for label in chosen}
 
 
 def find_params(model: nn.Module) -> dict[Site, nn.Parameter]:

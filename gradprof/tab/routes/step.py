@@ -13,10 +13,10 @@ import numpy as np
 from gradprof.record.metrics import METRICS
 from gradprof.tab.columns import step_columns
 from gradprof.tab.opening import requested_run
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import MAX_INTEGER, BadRequest, Query
 from gradprof.tab.recording import Recording
 from gradprof.tab.replies import number, numbers
-from gradprof.tab.store import Asker, Store
 
 
 def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.compiler import is_compiling
 
-from .discovery import tensors_in
+from .targets import tensors_in
 
 if TYPE_CHECKING:
     from .observer import Observer

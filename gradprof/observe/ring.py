@@ -1,8 +1,7 @@
-"""Rows on the device, and their way to the host.
+"""Rows on their way to the host.
 
-Each device has a `Table` of one row per site. At the end of a step it is copied, without waiting, into a
-`Slot` of a small ring of host buffers (pinned where the device is a CUDA device), and cleared for the
-next step. Whoever reads a slot waits for its copy.
+At the end of a step each device's table is copied, without waiting, into a `Slot` of a small ring of host
+buffers (pinned where the device is a CUDA device). Whoever reads a slot waits for its copy.
 """
 
 from __future__ import annotations
@@ -15,21 +14,8 @@ import numpy as np
 import torch
 
 from gradprof.kernels.row import ROW_DTYPE, empty_rows, merge_rows
-from gradprof.kernels.torch.reducer import empty_table
 
-
-class Table:
-    """The rows of all sites on one device: `rows`, int64 `[sites, 144]`."""
-
-    def __init__(self, n_sites: int, device: torch.device) -> None:
-        self._empty = empty_table(1, device)
-        self.rows = empty_table(n_sites, device)
-
-    def clear(self) -> None:
-        self.rows.copy_(self._empty)
-
-    def clear_row(self, index: int) -> None:
-        self.rows[index] = self._empty[0]
+from .table import Table
 
 
 class Slot:

@@ -18,24 +18,24 @@ from gradprof.kernels.reducer import make_reducer
 from gradprof.record.sites import Site, group_of, one_or_many
 from gradprof.record.step import Record
 from gradprof.write.run_writer import RunWriter
+from gradprof.write.thread import WriterThread
 
 from .arguments import (
-    Target,
     as_budget,
     as_scalar,
     as_schedule,
     check_model,
     check_optimizer,
     describe_devices,
-    find_targets,
     new_run_directory,
 )
 from .cadence import Cadence
 from .grad_scaler import ScalerWatch
 from .hooks import Handles, InputHook, OutputHook, ParamHook, RootHook
 from .observer import Observer, warn
-from .table import HostScalar, Ring, Slot
-from .writer import FinishedStep, WriterThread
+from .ring import HostScalar, Ring, Slot
+from .step import FinishedStep
+from .targets import Target, find_targets
 
 RING_SLOTS = 4
 

@@ -13,7 +13,8 @@ from gradprof.terminal.progress import note_if_slow
 
 from .device_timer import DeviceTimer
 from .grad_scaler import ScalerWatch
-from .table import Slot, Table
+from .ring import Slot
+from .table import Table
 
 
 class Observer:

@@ -1,1 +1,0 @@
-"""What each route answers: a module a route, `answer(store, asker, query)` in each."""

@@ -13,7 +13,6 @@ from damage import assert_damage_is_found
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import Training, rows_of
 
 from gradprof.events import tags
 from gradprof.events.block import (
@@ -26,6 +25,7 @@ from gradprof.events.block import (
     hist_groups,
 )
 from gradprof.kernels.row import NARROW, ROW_DTYPE, ROW_WORDS, empty_rows
+from runs import Training, rows_of
 
 
 def bits_of(value: float) -> int:

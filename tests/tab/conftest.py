@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from page import Page, opened
 from serving import Server, serve
-from synthetic import Training, event_file, foreign_events, header_of, many, record_of, write_run
 
 import gradprof
 from gradprof.events import tags
@@ -18,6 +17,7 @@ from gradprof.events.summary import bytes_value, json_value
 from gradprof.kernels.row import empty_rows
 from gradprof.record.step import StepRecord
 from gradprof.write.run_writer import RunWriter
+from runs import Training, event_file, foreign_events, header_of, many, record_of, write_run
 
 LONG, SHORT, EMPTY = "long", "one step", "no step"
 HOSTILE = "<img src=x onerror=alert(1)>/\"quoted\" 'ünï' %2e%2e & ?run=long"

@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 import numpy as np
-from synthetic import header_of, rows_of
 
 from gradprof.record.step import StepRecord
 from gradprof.write.run_writer import RunWriter
+from runs import header_of, rows_of
 
 MODULES = [f"layer{layer}.{block}.conv{conv}" for layer in (1, 2) for block in (0, 1) for conv in (1, 2)]
 SITES = [f"param/{name}.weight" for name in (*MODULES, "fc")] + [

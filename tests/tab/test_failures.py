@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import python
 from tensorboard.data.provider import TensorDatum, TensorTimeSeries
 from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
@@ -18,6 +17,7 @@ from gradprof.tab import provider as store_module
 from gradprof.tab.plugin import GradientsPlugin
 from gradprof.tab.provider import Asker, Missing, Piece, Store
 from gradprof.tab.routes import ROUTES
+from runs import python
 
 pytestmark = pytest.mark.filterwarnings("ignore:html5lib's sanitizer:DeprecationWarning")  # TensorBoard's
 

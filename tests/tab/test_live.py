@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from serving import serve
-from synthetic import header_of, record_of
 
 from gradprof.write.run_writer import RunWriter
+from runs import header_of, record_of
 
 
 def write(writer: RunWriter, start: int, stop: int) -> None:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import Training, Values, observed_of, rows_of
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.util import tensor_util
 
@@ -23,6 +22,7 @@ from gradprof.write.stock import pace as stock
 from gradprof.write.stock.histograms import stock_histograms
 from gradprof.write.stock.pace import HIST_PACE, SCALAR_PACE, SUMMARY_TAGS, Pace, StockSeries, thinned
 from gradprof.write.stock.scalars import global_norm
+from runs import Training, Values, observed_of, rows_of
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 

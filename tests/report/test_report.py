@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from synthetic import Values, event_file, record_of, write_gradients, write_run
 
 from gradprof.diagnosis.answer import answer
 from gradprof.diagnosis.totals import SiteFigures, site_figures
 from gradprof.read.run import Run, load
 from gradprof.report.command import _SORT_KEYS, add_parser
 from gradprof.report.sparkline import ASCII, BLOCKS, sparkline
+from runs import Values, event_file, record_of, write_gradients, write_run
 
 NAN, INF = math.nan, math.inf
 STEPS = [3, 5, 8, 9]

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import (
+
+from gradprof.events import tags
+from gradprof.events.framing import frame, read_records, summary_event
+from gradprof.events.summary import bytes_value
+from gradprof.read.run import load
+from gradprof.record.step import StepRecord
+from gradprof.write import event_file as event_file_module
+from gradprof.write import run_writer
+from gradprof.write.run_writer import RunWriter
+from runs import (
     Training,
     block_ends,
     event_file,
@@ -25,15 +34,6 @@ from synthetic import (
     write_gradients,
     write_run,
 )
-
-from gradprof.events import tags
-from gradprof.events.framing import frame, read_records, summary_event
-from gradprof.events.summary import bytes_value
-from gradprof.read.run import load
-from gradprof.record.step import StepRecord
-from gradprof.write import event_file as event_file_module
-from gradprof.write import run_writer
-from gradprof.write.run_writer import RunWriter
 
 # --- blocks ----------------------------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ def test_a_real_limit_of_the_file_system(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from synthetic import header_of, record_of
+from runs import header_of, record_of
 from gradprof.write.run_writer import RunWriter
 writer = RunWriter(Path(sys.argv[1]), header_of(["param/a"]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import Training, contents, header_of, observed_of, write_run
 
 from gradprof.events import tags
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist
@@ -21,6 +20,7 @@ from gradprof.record.observed import ObservedBuffer
 from gradprof.record.step import StepRecord
 from gradprof.write.chunks import Chunk, Pooling
 from gradprof.write.run_writer import RunWriter
+from runs import Training, contents, header_of, observed_of, write_run
 
 N_SITES = 5
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import python
 
 from gradprof.bench.long_run import Spike, write_long_run
 from gradprof.kernels.bins import bin_of
 from gradprof.read.run import Run, load
+from runs import python
 
 
 @pytest.fixture(scope="module")

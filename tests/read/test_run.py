@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from synthetic import (
+
+from gradprof.events import tags
+from gradprof.events.block import decode_hist
+from gradprof.events.framing import frame, read_records, summary_event, version_event
+from gradprof.events.summary import json_value
+from gradprof.read import run as run_module
+from gradprof.read.find import find_event_file, find_runs
+from gradprof.read.run import Run, load
+from gradprof.record.figures import FIELDS, TensorStats
+from gradprof.record.step import StepRecord
+from runs import (
     Training,
     Values,
     block_ends,
@@ -25,16 +35,6 @@ from synthetic import (
     write_gradients,
     write_run,
 )
-
-from gradprof.events import tags
-from gradprof.events.block import decode_hist
-from gradprof.events.framing import frame, read_records, summary_event, version_event
-from gradprof.events.summary import json_value
-from gradprof.read import run as run_module
-from gradprof.read.find import find_event_file, find_runs
-from gradprof.read.run import Run, load
-from gradprof.record.figures import FIELDS, TensorStats
-from gradprof.record.step import StepRecord
 
 # --- figures by hand -------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from synthetic import Training, record_of, write_run
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.backend.event_processing.plugin_event_accumulator import (
     STORE_EVERYTHING_SIZE_GUIDANCE,
@@ -23,6 +22,7 @@ from gradprof.events.block import EncodedRows, decode_hist
 from gradprof.read.run import Run, load
 from gradprof.record.step import StepRecord
 from gradprof.write.stock.pace import SUMMARY_TAGS
+from runs import Training, record_of, write_run
 
 LABELS = [*Training(4).labels, "param/sometimes", "output/<b>größe|`x`"]
 N_STEPS = 130

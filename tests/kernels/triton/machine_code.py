@@ -1,6 +1,6 @@
 """What the compiler makes of the kernels, read from the machine code; no device is needed.
 
-    python tests/kernels/machine_code.py [--json]
+    python tests/kernels/triton/machine_code.py [--json]
 
 For each architecture, kernel and dtype: the instructions of the main loop (the one with the 16-byte
 loads) per 32 values, the registers, and what was spilled.

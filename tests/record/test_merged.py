@@ -8,11 +8,11 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic import rows_of
 
 from gradprof import TensorStats
 from gradprof.kernels.row import ROW_DTYPE, empty_rows, merge_rows
 from gradprof.tab.merged import Merged
+from runs import rows_of
 
 values = st.lists(
     st.one_of(

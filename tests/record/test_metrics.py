@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import Training, Values, rows_of
 
 from gradprof.kernels.row import FIELDS_DTYPE, empty_rows
 from gradprof.record.metrics import HISTORY, METRICS, L2Change, Rule, larger_change, pool
+from runs import Training, Values, rows_of
 
 NAN, INF = math.nan, math.inf
 

@@ -1,6 +1,0 @@
-"""Lets these tests import `synthetic` from the folder above, also when they run alone."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -9,12 +9,6 @@ from gradprof.record.sites import KINDS
 
 from .totals import SiteFigures, site_figures
 
-_MEANING = {
-    "param": "of parameters",
-    "output": "w.r.t. module outputs",
-    "input": "w.r.t. module inputs",
-}
-
 
 def answer(run: Run) -> str:
     """A few lines of plain text, at most 80 columns but for long site names."""
@@ -41,18 +35,18 @@ def _about_kind(run: Run, kind: str, figures: list[SiteFigures]) -> list[str]:
     n_above, n_values = int(above.sum()), int(np.nansum(tables["numel"][:, indices]))
     finite = [site for site in figures if not np.isnan(site.abs_max)]
     if not finite:
-        return [f"  Unknown, {_MEANING[kind]}: none of {n_values:,} values was finite."]
+        return [f"  Unknown, {KINDS[kind].meaning}: none of {n_values:,} values was finite."]
     lines = []
     if n_above:
         n_steps = int((above.sum(axis=1) > 0).sum())
         first = min(figures, key=lambda site: _order(site.first_above_step))
         lines += [
-            f"  Yes, {_MEANING[kind]}: {n_above:,} of {n_values:,} values,"
+            f"  Yes, {KINDS[kind].meaning}: {n_above:,} of {n_values:,} values,"
             f" in {n_steps:,} of {len(run.steps):,} steps;",
             f"    first at step {first.first_above_step} in {first.site};",
         ]
     else:
-        lines.append(f"  No, {_MEANING[kind]}: none of {n_values:,} values;")
+        lines.append(f"  No, {KINDS[kind].meaning}: none of {n_values:,} values;")
     largest = max(finite, key=lambda site: site.abs_max)
     value = _rounded(largest.abs_max, run.threshold)
     lines.append(f"    the largest was {value}, at step {largest.abs_max_step} in {largest.site}.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from gradprof.kernels.bins import BIN_EDGES
-from gradprof.record.sites import Site
+from gradprof.record.sites import KINDS, Site
 from gradprof.version import __version__, installed_versions
 
 from .tags import FORMAT_VERSION
@@ -33,6 +34,7 @@ def make_header(
         "options": dict(options),
         "libraries": installed_versions(_LIBRARIES),
         "bin_edges": BIN_EDGES.tolist(),
+        "kinds": [asdict(kind) for kind in KINDS.values() if any(site.kind == kind.name for site in sites)],
         "sites": [
             {
                 "label": site.label,

@@ -15,7 +15,7 @@ from torch import nn
 
 from gradprof.events.header import make_header
 from gradprof.kernels.reducer import make_reducer
-from gradprof.record.sites import Site, group_of, one_or_many
+from gradprof.record.sites import KINDS, Site, one_or_many
 from gradprof.record.step import Record
 from gradprof.write.run_writer import RunWriter
 from gradprof.write.thread import WriterThread
@@ -141,7 +141,7 @@ class Profiler:
         )
         self._strict = strict
         self._cadence = Cadence(
-            as_schedule(every), as_budget(budget), dict.fromkeys(group_of(site.kind) for site in targets)
+            as_schedule(every), as_budget(budget), dict.fromkeys(KINDS[site.kind].group for site in targets)
         )
         self._labels = [site.label for site in targets]
         self._observer = Observer(

@@ -7,15 +7,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-KINDS = ("param", "output", "input")
 
-GROUPS = ("param", "output")
-"""What is observed apart. Inputs are hooked as outputs are, and go with them."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of site; how it is found and hooked is said in `observe.targets`.
+
+    Attributes:
+        name: before the slash of a label.
+        title: above a list of such sites.
+        meaning: what "gradients" is followed by in a sentence.
+        group: what is observed in the same steps.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    group: str
 
 
-def group_of(kind: str) -> str:
-    """The group in which a kind of site is observed."""
-    return "param" if kind == "param" else "output"
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("param", "Parameters", "of parameters", group="param"),
+        Kind("output", "Outputs", "w.r.t. module outputs", group="output"),
+        Kind("input", "Inputs", "w.r.t. module inputs", group="output"),
+    )
+}
+"""By name, in the order in which they are listed. Inputs are hooked as outputs are, and go with them."""
+
+GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS.values()))
+"""What is observed apart."""
 
 
 @dataclass(frozen=True)

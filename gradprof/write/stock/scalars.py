@@ -13,6 +13,7 @@ from gradprof.events import tags
 from gradprof.events.summary import ScalarTemplate
 from gradprof.record.metrics import Fields, Float32Array, figure
 from gradprof.record.observed import Observed
+from gradprof.record.sites import GROUPS
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,7 +28,7 @@ SUMMARY_TAGS = (
     "writer_wait_seconds",
 )
 """Of the whole network, at every point."""
-COST_TAGS = ("overhead", "cadence/param", "cadence/output")
+COST_TAGS = ("overhead", *(f"cadence/{group}" for group in GROUPS))
 """Only where they are known: not at first, and how often is observed only with a budget."""
 _ALL_TAGS = (*SUMMARY_TAGS, *COST_TAGS)
 _MEANS = ("profiler_seconds", "writer_wait_seconds")
@@ -148,8 +149,7 @@ def _network(observed: Observed, is_param: npt.NDArray[np.bool_]) -> dict[str, F
             "profiler_seconds": observed.seconds,
             "writer_wait_seconds": observed.waits,
             "overhead": observed.overheads,
-            "cadence/param": observed.cadences["param"],
-            "cadence/output": observed.cadences["output"],
+            **{f"cadence/{group}": observed.cadences[group] for group in GROUPS},
         }
 
 

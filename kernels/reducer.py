@@ -56,9 +56,7 @@ def make_reducer(
     """
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
-    if not (isinstance(threshold, Real) and threshold >= 0):
-        raise ValueError(f"threshold is {threshold!r}: expected a magnitude, a number >= 0")
-    threshold = _float_at_or_above(threshold)
+    threshold = as_threshold(threshold)
     wanted = _preferred(device) if backend == "auto" else backend
     if wanted == "torch":
         return TorchReducer(threshold=threshold, locate=locate)
@@ -77,6 +75,17 @@ def make_reducer(
         )
     _say_once(f"gradprof reduces on {device} with torch, many times slower than with {wanted}: {missing}")
     return TorchReducer(threshold=threshold, locate=locate)
+
+
+def as_threshold(threshold: object) -> float:
+    """A threshold as the smallest float64 that is not below it, which counts the same magnitudes.
+
+    Raises:
+        ValueError: not a number >= 0.
+    """
+    if not (isinstance(threshold, Real) and threshold >= 0):
+        raise ValueError(f"threshold is {threshold!r}: expected a magnitude, a number >= 0")
+    return _float_at_or_above(threshold)
 
 
 def _float_at_or_above(number: Real) -> float:

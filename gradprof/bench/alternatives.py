@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradprof.observe.targets import tensors_in
+from gradprof.observe.hooks import tensors_in
 
 from .contenders import Watcher
 from .twin import Twin

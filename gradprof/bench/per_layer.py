@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from gradprof.kernels.reducer import Reducer, make_reducer
 from gradprof.kernels.torch.reducer import empty_table
-from gradprof.observe.targets import find_modules, find_params, tensors_in
+from gradprof.observe.hooks import tensors_in
+from gradprof.observe.targets import find_modules, find_params
 
 from .clock import Clock
 from .results import Figure, Findings, Grid

@@ -94,21 +94,21 @@ class Budget:
     def __init__(self, share: float | None, groups: Collection[str]) -> None:
         self.costs = Costs(groups)
         self._share = share
-        self._every = dict.fromkeys(groups, 1)
+        self._spacing = dict.fromkeys(groups, 1)
         self._due = dict.fromkeys(groups, 0)
         self._all_until = -1
         self._n_steps = 0
 
     @property
-    def every(self) -> dict[str, int]:
+    def spacing(self) -> dict[str, int]:
         """Steps from one observation of a group to the next."""
-        return dict(self._every)
+        return dict(self._spacing)
 
     def due(self, step: int) -> frozenset[str]:
         """The groups that `step` should observe."""
         if step <= self._all_until:
             return frozenset(self._due)
-        if step < self._due[min(self._every, key=self._every.__getitem__)]:
+        if step < self._due[min(self._spacing, key=self._spacing.__getitem__)]:
             return frozenset()  # the rarer group waits for the other, so that they share steps
         return frozenset(group for group, due in self._due.items() if step >= due)
 
@@ -125,9 +125,9 @@ class Budget:
             return
         if self.costs.known():
             costs = {group: self.costs.of(group) for group in self._due}
-            self._every = spacing(costs, self.costs.rest, self.costs.bare * self._share * _MARGIN)
+            self._spacing = spacing(costs, self.costs.rest, self.costs.bare * self._share * _MARGIN)
         for group in host:
-            self._due[group] = step + self._every[group]
+            self._due[group] = step + self._spacing[group]
 
 
 def spacing(costs: Mapping[str, float], rest: float, allowance: float) -> dict[str, int]:
@@ -141,17 +141,17 @@ def spacing(costs: Mapping[str, float], rest: float, allowance: float) -> dict[s
         rest: seconds of a step that observes anything.
     """
     order = sorted(costs, key=lambda group: costs[group])
-    every: dict[str, int] = {}
+    chosen: dict[str, int] = {}
     left, step = allowance, 1
     for i, group in enumerate(order):
         cost = costs[group] + (rest if i == 0 else 0.0)
         part = left / (len(order) - i)
         wanted = math.ceil(cost / part) if part > 0 else LEAST_OFTEN
         multiple = math.ceil(min(wanted, LEAST_OFTEN) / step) * step
-        every[group] = max(1, multiple if multiple <= LEAST_OFTEN else LEAST_OFTEN // step * step)
-        left -= cost / every[group]
-        step = every[group]
-    return every
+        chosen[group] = max(1, multiple if multiple <= LEAST_OFTEN else LEAST_OFTEN // step * step)
+        left -= cost / chosen[group]
+        step = chosen[group]
+    return chosen
 
 
 def _median(values: Collection[float]) -> float:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Collection, Mapping
 
 from .budget import Budget
 from .device_timer import DeviceTimer
-from .observer import Observer
 from .ring import HostScalar
+from .step import Step
 
 
 class Cadence:
-    """Tells an observer what to observe in the current step, and hears what it took.
+    """Says what is due in a step, and learns from what steps took.
 
     Args:
         schedule: whether a step may be observed.
         share: of step time that may be spent; None: no limit.
-        groups: what there is to observe, among `budget.GROUPS`.
+        groups: what there is to observe, among `record.sites.GROUPS`.
     """
 
     def __init__(self, schedule: Callable[[int], bool], share: float | None, groups: Collection[str]) -> None:
@@ -28,8 +27,6 @@ class Cadence:
         self.timer = DeviceTimer() if self._adapts else None
         """For the observer: without a limit nobody needs to know the time on the device."""
         self._non_finite = NonFiniteWatch()
-        self._step = 0
-        self._ended_at = time.perf_counter()
 
     @property
     def overhead(self) -> float:
@@ -37,40 +34,34 @@ class Cadence:
         return self._budget.costs.overhead
 
     @property
-    def every(self) -> dict[str, int]:
+    def spacing(self) -> dict[str, int]:
         """Steps from one observation to the next by group; empty without a limit."""
-        return self._budget.every if self._adapts else {}
+        return self._budget.spacing if self._adapts else {}
 
-    def decide(self, observer: Observer) -> None:
-        """Let the observer observe what is due in the current step."""
-        observer.observe(self._budget.due(self._step) if self._schedule(self._step) else ())
+    def due(self, number: int) -> frozenset[str]:
+        """The groups that step `number` observes."""
+        return self._budget.due(number) if self._schedule(number) else frozenset()
 
-    def logged(self, values: Mapping[str, float | HostScalar], observer: Observer) -> None:
-        """The caller logged these: a first value that is not finite is a reason to look closely."""
-        if self._adapts and self._non_finite.begins(values):
-            self._look_closely(observer)
+    def logged(self, number: int, values: Mapping[str, float | HostScalar]) -> bool:
+        """The caller logged these in step `number`: whether what is due in it has changed.
 
-    def end_step(self, observer: Observer, began: float) -> float:
-        """The step is over, its end began at `perf_counter` time `began`; the seconds spent in gradprof."""
-        observed = observer.observing_groups
-        seconds = observer.end_step()
-        now = time.perf_counter()
-        spent = sum(seconds.values()) + now - began
-        host = {group: seconds[group] for group in observed}
-        self._budget.finish(self._step, now - self._ended_at, host, spent - sum(host.values()))
-        self._ended_at = now
-        self._step += 1
+        A first value that is not finite is a reason to look closely.
+        """
+        turned = self._adapts and self._non_finite.begins(values)
+        if turned:
+            self._budget.observe_around(number)
+        return turned
+
+    def learn(self, step: Step) -> None:
+        """A step is over."""
+        host = {group: step.seconds_of(group) for group in step.due}
+        self._budget.finish(step.number, step.duration, host, step.seconds - sum(host.values()))
         if self.timer is not None:
+            self.timer.end_step()
             for device in self.timer.arrived():
                 self._budget.costs.add_device(device)
-        self.decide(observer)
         if self._adapts and self._non_finite.arrived():
-            self._look_closely(observer)
-        return spent
-
-    def _look_closely(self, observer: Observer) -> None:
-        self._budget.observe_around(self._step)
-        self.decide(observer)
+            self._budget.observe_around(step.number + 1)
 
 
 class NonFiniteWatch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .private import SCALER_STATES
+
 
 class ScalerWatch:
     """Reads a GradScaler without waiting for the device, and without touching it.
@@ -42,4 +44,4 @@ class ScalerWatch:
         return self._inverse[device]
 
     def _current_states(self) -> object:
-        return self._scaler._per_optimizer_states if self.is_enabled() else None
+        return SCALER_STATES.find(self._scaler) if self.is_enabled() else None

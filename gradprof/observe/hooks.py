@@ -7,6 +7,9 @@ hooks that do nothing, instead of the profiler with its threads and files.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +17,10 @@ import torch
 from torch import nn
 from torch.compiler import is_compiling
 
-from .targets import tensors_in
+from .private import MODULE_HOOKS, PARAMETER_HOOKS
 
 if TYPE_CHECKING:
+    from .lifecycle import Steps
     from .observer import Observer
 
 
@@ -29,12 +33,7 @@ def _make_inert_hook() -> Any:
 
 
 class Hook:
-    """A hook that reports to one observer and does not outlive a copy."""
-
-    def __init__(self, observer: Observer, index: int = -1) -> None:
-        self.observer = observer
-        self.index = index
-        self._report = partial(observer.gradient, index)
+    """A hook that does not outlive a copy."""
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Any:
         return _inert_hook
@@ -42,88 +41,122 @@ class Hook:
     def __reduce__(self) -> Any:
         return _make_inert_hook, ()
 
+
+class RootHook(Hook):
+    """Forward pre-hook of the whole model: a step has begun."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    def __call__(self, _module: nn.Module, _args: Any) -> None:
+        if torch.is_grad_enabled() and not is_compiling():
+            self._steps.begin()
+
+
+class ModuleHook(Hook):
+    """Puts hooks on the tensors of a forward pass, for one site."""
+
+    def __init__(self, observer: Observer, index: int) -> None:
+        self._observer = observer
+        self._index = index
+        self._group = observer.groups[index]
+        self._steps = observer.steps
+        self._report = partial(observer.gradient, index)
+
     def _attach(self, value: Any) -> None:
-        observer = self.observer
         if not torch.is_grad_enabled():
             return
+        observer = self._observer
         start = time.perf_counter()
         try:
             # Nearly always it is one tensor, and looking into nests takes longer than all the rest.
             for tensor in (value,) if isinstance(value, torch.Tensor) else tensors_in(value):
                 if tensor.requires_grad:
-                    tensor.register_hook(self._report)
+                    observer.tensor_hooks.add(tensor, self._report)
         except Exception as error:  # a tensor that takes no hook must not break the forward pass
-            observer.failed(self.index, error)
-        observer.seconds["output"] += time.perf_counter() - start
+            observer.drop(self._index, error)
+            observer.notices.say()
+        self._steps.current.spent(time.perf_counter() - start, self._group)
 
 
-class RootHook(Hook):
-    """Forward pre-hook of the whole model: a step has begun."""
-
-    def __call__(self, _module: nn.Module, _args: Any) -> None:
-        if torch.is_grad_enabled() and not is_compiling():
-            self.observer.begin()
-
-
-class OutputHook(Hook):
+class OutputHook(ModuleHook):
     """Forward hook: observe the gradient w.r.t. every tensor that the module returns.
 
     A tensor hook sees the value before a later in-place operation; full backward hooks break there.
     """
 
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
-        if not is_compiling() and self.observer.observing_outputs:
+        if not is_compiling() and self._group in self._steps.current.due:
             self._attach(output)
 
 
-class InputHook(Hook):
+class InputHook(ModuleHook):
     """Forward pre-hook: observe the gradient w.r.t. every tensor given to the module, from all its uses."""
 
     def __call__(self, _module: nn.Module, args: Any, kwargs: Any) -> None:
-        if not is_compiling() and self.observer.observing_outputs:
+        if not is_compiling() and self._group in self._steps.current.due:
             self._attach((args, kwargs))
 
 
 class ParamHook(Hook):
     """Post-accumulate hook of a parameter."""
 
+    def __init__(self, observer: Observer, index: int) -> None:
+        self._index = index
+        self._group = observer.groups[index]
+        self._steps = observer.steps
+        self._accumulated = observer.accumulated
+
     def __call__(self, param: torch.Tensor) -> None:
-        observer = self.observer
-        if observer.observing_params:  # asked here: a call less in every step that is not observed
-            observer.accumulated(self.index, param)
+        if self._group in self._steps.current.due:  # asked here: a call less in every step not observed
+            self._accumulated(self._index, param)
 
 
-class Handles:
-    """Everything that was put onto a model and an optimizer; `remove` takes it off again."""
+def watch_param(param: nn.Parameter, observer: Observer, index: int, undo: ExitStack) -> None:
+    """Hook a parameter; `undo` leaves it as it was found."""
 
-    def __init__(self) -> None:
-        self._handles: list[Any] = []
-        self._params: list[torch.Tensor] = []
+    def leave_nothing() -> None:
+        if PARAMETER_HOOKS.find(param) == {}:  # what torch leaves behind
+            param._post_accumulate_grad_hooks = None  # type: ignore[assignment]
 
-    def add(self, handle: Any) -> None:
-        self._handles.append(handle)
+    undo.callback(leave_nothing)
+    undo.callback(param.register_post_accumulate_grad_hook(ParamHook(observer, index)).remove)
 
-    def watch_param(self, param: torch.Tensor, hook: ParamHook) -> None:
-        self._handles.append(param.register_post_accumulate_grad_hook(hook))
-        self._params.append(param)
 
-    def watch_module(self, module: nn.Module, hook: OutputHook | InputHook) -> None:
-        if isinstance(hook, OutputHook):
-            self.add(module.register_forward_hook(hook))
-        else:
-            self.add(module.register_forward_pre_hook(hook, with_kwargs=True))
+def watch_output(module: nn.Module, observer: Observer, index: int, undo: ExitStack) -> None:
+    """Hook what a module returns."""
+    undo.callback(module.register_forward_hook(OutputHook(observer, index)).remove)
 
-    def remove(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        for param in self._params:
-            # torch leaves an empty dict of hooks behind, which is not how the parameter was found.
-            if getattr(param, "_post_accumulate_grad_hooks", None) == {}:
-                param._post_accumulate_grad_hooks = None  # type: ignore[assignment]
-        self._handles.clear()
-        self._params.clear()
+
+def watch_input(module: nn.Module, observer: Observer, index: int, undo: ExitStack) -> None:
+    """Hook what a module is given."""
+    handle = module.register_forward_pre_hook(InputHook(observer, index), with_kwargs=True)
+    undo.callback(handle.remove)
 
 
 def is_watched(model: nn.Module) -> bool:
     """Whether some profiler's hooks are on `model`."""
-    return any(isinstance(hook, RootHook) for hook in model._forward_pre_hooks.values())
+    return any(isinstance(hook, RootHook) for hook in (MODULE_HOOKS.find(model) or {}).values())
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in a nest of tuples, lists, dicts and dataclasses, each once."""
+    seen: set[int] = set()
+    for tensor in _walk(value):
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield tensor
+
+
+def _walk(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _walk(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _walk(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _walk(getattr(value, field.name, None))

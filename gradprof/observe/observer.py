@@ -3,198 +3,166 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 
-from gradprof.kernels.reducer import Reducer
-from gradprof.terminal.progress import note_if_slow
+from gradprof.record.sites import KINDS, Site
 
 from .device_timer import DeviceTimer
 from .grad_scaler import ScalerWatch
-from .ring import Slot
-from .table import Table
+from .lifecycle import Steps
+from .notices import Notices
+from .private import END_OF_BACKWARD, GRAPH_TASK
+from .table import Tables
+from .tensor_hooks import TensorHooks
+
+_PARAM = KINDS["param"].group
+_NO_PASS = -1
+"""What torch calls the backward pass outside of any."""
 
 
 class Observer:
-    """Reduces what the hooks report, between `on_begin` and `hand_over`.
+    """Reduces what the hooks report of the current step.
 
     Outputs and inputs are merged into their rows as they come. Parameters are noted as their gradients
     accumulate, and reduced together when the backward pass ends, replacing what an earlier backward pass
-    of the same step left.
+    of the same step left. Each device's gradients come on a thread of its own, and share no state here.
 
     Args:
-        labels: the sites; hooks report their position in it.
-        new_reducer: makes the reducer of a device.
-        devices: where gradients are expected; those of others are met as they come.
+        sites: hooks report their position in it.
+        steps: the training's steps; read here, and told of signs of life.
+        tables: the rows by device, filled here.
         scaler: tells the factor to unscale by.
-        strict: raise failures instead of dropping the site.
-        on_begin: called at every first sign of a step, and at further ones.
+        tensor_hooks: those on tensors of forward passes.
+        notices: told of sites that are dropped.
         timer: measures what reductions take on CUDA devices.
+
+    Attributes:
+        steps, tensor_hooks, notices: as given.
+        groups: the group of each site.
     """
 
     def __init__(
         self,
-        labels: Sequence[str],
-        new_reducer: Callable[[torch.device], Reducer],
-        devices: Iterable[torch.device],
+        sites: Sequence[Site],
+        steps: Steps,
+        tables: Tables,
         scaler: ScalerWatch | None,
-        strict: bool,
-        on_begin: Callable[[], None],
+        tensor_hooks: TensorHooks,
+        notices: Notices,
         timer: DeviceTimer | None = None,
     ) -> None:
-        self.observing_params = False
-        self.observing_outputs = False
-        """Whether the current step is observed; inputs go with outputs."""
-        self.had_backward = False
-        """Whether a backward pass was completed in the current step."""
-        self.begun = False
-        """Whether there is nothing to hear of a further sign of the current step; set by the owner."""
-        self.seconds = {"param": 0.0, "output": 0.0}
-        """Spent here in the current step, on this thread."""
-        self.begin = on_begin
-        self._labels = list(labels)
-        self._new_reducer = new_reducer
+        self.steps = steps
+        self.groups = [KINDS[site.kind].group for site in sites]
+        self.tensor_hooks = tensor_hooks
+        self.notices = notices
+        self._labels = [site.label for site in sites]
+        self._tables = tables
         self._scaler = scaler
-        self._strict = strict
         self._timer = timer
-        self._tables: dict[torch.device, Table] = {}
-        self._reducers: dict[torch.device, Reducer] = {}
-        self._touched: dict[int, torch.Tensor] = {}
-        self._graph_task = -1
+        self._graph_task = GRAPH_TASK.find()
+        self._queue = END_OF_BACKWARD.find()
         self._shaped: set[int] = set()
-        self._new_shapes: dict[str, list[int]] = {}
         self._dropped: set[int] = set()
-        self._closed = False
-        self._warned_of_capture = False
-        for device in devices:
-            self._table(device)
 
     def gradient(self, index: int, grad: torch.Tensor) -> None:
         """Merge the gradient w.r.t. an output or input into its site's row."""
-        if self._closed or index in self._dropped:
+        if index in self._dropped:
             return
         start = time.perf_counter()
+        steps, group, device = self.steps, self.groups[index], grad.device
         try:
-            if not self.begun:
-                self.begin()
-            device = grad.device
-            if self.observing_outputs and not self._captured(device):
-                self._hear_of_end()
-                rows = self._table(device).rows
+            if not steps.begun:
+                steps.begin()
+            step = steps.current
+            if group in step.due and not self._captured(device):
+                self._hear_of_end(device)
+                table = self._tables.on(device)
+                table.order()
                 started = self._start(device)
-                self._reducers[device].reduce_into(rows, index, grad, self._inverse_scale(device))
-                self._stop("output", device, started)
+                table.reducer.reduce_into(table.rows, index, grad, self._inverse_scale(device))
+                self._stop(group, device, started)
                 if index not in self._shaped:
                     self._shaped.add(index)
-                    self._new_shapes[self._labels[index]] = list(grad.shape)
+                    step.shapes[self._labels[index]] = list(grad.shape)
         except Exception as error:  # whatever a reduction meets must not break the backward pass
-            self.failed(index, error)
-        self.seconds["output"] += time.perf_counter() - start
+            self.drop(index, error)
+        steps.current.spent(time.perf_counter() - start, group, device)
+        self.notices.say()
 
     def accumulated(self, index: int, param: torch.Tensor) -> None:
         """Note a parameter whose gradient was added to its `.grad`, to be reduced after the backward pass."""
         if index in self._dropped:
             return
-        if self._hear_of_end():
-            self.begin()
-        self._touched[index] = param
+        device = param.device
+        if self._hear_of_end(device):
+            self.steps.begin()
+        touched = self.steps.current.touched
+        if device not in touched:
+            touched[device] = {}
+        touched[device][index] = param
 
-    def failed(self, index: int, error: Exception) -> None:
-        """Drop a site that cannot be observed, saying why, once."""
-        if self._strict:
-            raise error
+    def drop(self, index: int, error: Exception) -> None:
+        """Observe a site no more, because of `error`."""
         self._dropped.add(index)
-        for table in self._tables.values():
+        for table in self._tables:
             table.clear_row(index)
-        warn(
+        self.notices.add(
             f"gradprof stopped observing {self._labels[index]!r}: {type(error).__name__}: {error}. "
-            "Training goes on; strict=True raises instead"
+            "Training goes on; strict=True raises instead",
+            error,
         )
 
-    def hand_over(self, slot: Slot) -> dict[str, list[int]]:
-        """Start copying the step's rows into `slot` and clear them; the shapes of sites first seen."""
-        slot.fill(self._tables)
-        self.forget_step()
-        shapes, self._new_shapes = self._new_shapes, {}
-        return shapes
-
-    def forget_step(self) -> None:
-        """Clear the rows for the next step."""
-        for table in self._tables.values():
-            table.clear()
-        self._touched.clear()  # what a backward pass that raised may have left
-
-    @property
-    def observing(self) -> bool:
-        """Whether anything of the current step is observed."""
-        return self.observing_params or self.observing_outputs
-
-    @property
-    def observing_groups(self) -> tuple[str, ...]:
-        """What of the current step is observed."""
-        return ("param",) * self.observing_params + ("output",) * self.observing_outputs
-
-    def observe(self, groups: Collection[str]) -> None:
-        """From now on in the current step; "param" and "output", for outputs and inputs."""
-        self.observing_params = "param" in groups
-        self.observing_outputs = "output" in groups
-
-    def end_step(self) -> dict[str, float]:
-        """The seconds spent here in the step that ends, by group."""
-        seconds, self.seconds = self.seconds, {"param": 0.0, "output": 0.0}
-        self.had_backward = self.begun = False
-        if self._timer is not None:
-            self._timer.end_step()
-        return seconds
-
     def close(self) -> None:
-        """Take no more gradients: graphs of forward passes in flight still hold their hooks."""
-        self._closed = True
-        self.observing_params = self.observing_outputs = False
-        self._touched.clear()
-        self._tables.clear()
-        self._reducers.clear()
+        """Let go of everything: graphs of forward passes in flight may still hold hooks."""
+        self.tensor_hooks.remove()
+        self._dropped.update(range(len(self._labels)))
+        self._tables.free()
 
-    def _hear_of_end(self) -> bool:
+    def _hear_of_end(self, device: torch.device) -> bool:
         """Have `_end_of_backward` called at the end of the backward pass in progress; False if it will be."""
-        task = torch._C._current_graph_task_id()
-        if task == self._graph_task:
+        step = self.steps.current
+        if self._queue is None:
+            step.had_backward = True  # so that at least its outputs are kept
             return False
-        self._graph_task = task
-        torch.autograd.Variable._execution_engine.queue_callback(self._end_of_backward)  # type: ignore[attr-defined]
+        task = 0 if self._graph_task is None else self._graph_task()
+        if step.passes.get(device, _NO_PASS) == task:
+            return False
+        step.passes[device] = task
+        self._queue(partial(self._end_of_backward, device))
         return True
 
-    def _end_of_backward(self) -> None:
-        """Reduce the gradients of all parameters that this backward pass touched."""
+    def _end_of_backward(self, device: torch.device) -> None:
+        """Reduce the gradients of all parameters on `device` that this backward pass touched."""
         start = time.perf_counter()
-        touched, self._touched = self._touched, {}
-        self._graph_task = -1
-        if not self.observing:
+        step = self.steps.current
+        step.passes.pop(device, None)
+        if not step.due:
             return
-        self.had_backward = True
-        by_device: dict[torch.device, dict[int, torch.Tensor]] = {}
-        for index, param in touched.items():
-            if param.grad is not None:
-                by_device.setdefault(param.grad.device, {})[index] = param.grad
-        for device, grads in by_device.items():
+        step.had_backward = True
+        touched = step.touched.pop(device, {})
+        grads = {index: param.grad for index, param in touched.items() if param.grad is not None}
+        if grads:
             self._replace_rows(device, grads)
-        self.seconds["param"] += time.perf_counter() - start
+            step.spent(time.perf_counter() - start, _PARAM, device)
+        self.notices.say()
 
     def _replace_rows(self, device: torch.device, grads: dict[int, torch.Tensor]) -> None:
         if self._captured(device):
             return
         try:
-            table = self._table(device)
+            table = self._tables.on(device)
+            table.order()
             started = self._start(device)
-            self._reducers[device].replace_many(
+            table.reducer.replace_many(
                 table.rows, list(grads), list(grads.values()), self._inverse_scale(device)
             )
-            self._stop("param", device, started)
+            self._stop(_PARAM, device, started)
         except Exception as error:  # whatever one gradient is, the others are still to be recorded
             if len(grads) == 1:
-                self.failed(next(iter(grads)), error)
+                self.drop(next(iter(grads)), error)
                 return
             for index, grad in grads.items():
                 self._replace_rows(device, {index: grad})
@@ -204,18 +172,10 @@ class Observer:
         that has another owner since this was closed."""
         if device.type != "cuda" or not torch.cuda.is_current_stream_capturing():
             return False
-        if not self._warned_of_capture:
-            self._warned_of_capture = True
-            warn("gradprof does not see the replays of a CUDA graph: what a graph captures is not observed")
+        self.notices.add(
+            "gradprof does not see the replays of a CUDA graph: what a graph captures is not observed"
+        )
         return True
-
-    def _table(self, device: torch.device) -> Table:
-        table = self._tables.get(device)
-        if table is None:
-            with note_if_slow(f"gradprof is compiling its reductions for {device} ..."):
-                self._reducers[device] = self._new_reducer(device)
-            table = self._tables[device] = Table(len(self._labels), device)
-        return table
 
     def _start(self, device: torch.device) -> torch.cuda.Event | None:
         return None if self._timer is None or device.type != "cuda" else self._timer.start(device)
@@ -226,8 +186,3 @@ class Observer:
 
     def _inverse_scale(self, device: torch.device) -> torch.Tensor | None:
         return None if self._scaler is None else self._scaler.inverse(device)
-
-
-def warn(message: str) -> None:
-    """Say something of gradprof's own, without blaming a line of the caller's."""
-    warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -4,42 +4,45 @@ from __future__ import annotations
 
 import atexit
 import os
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import nn
 
-from gradprof.events.header import make_header
 from gradprof.kernels.reducer import make_reducer
-from gradprof.record.sites import KINDS, Site, one_or_many
+from gradprof.record.sites import KINDS, Site
 from gradprof.record.step import Record
-from gradprof.write.run_writer import RunWriter
+from gradprof.write.run_writer import start_run
 from gradprof.write.thread import WriterThread
 
 from .arguments import (
-    as_budget,
+    Options,
+    Schedule,
+    as_directory,
     as_scalar,
-    as_schedule,
     check_model,
-    check_optimizer,
+    checked_options,
     describe_devices,
     new_run_directory,
 )
 from .cadence import Cadence
 from .grad_scaler import ScalerWatch
-from .hooks import Handles, InputHook, OutputHook, ParamHook, RootHook
-from .observer import Observer, warn
-from .ring import HostScalar, Ring, Slot
-from .step import FinishedStep
-from .targets import Target, find_targets
+from .hooks import RootHook
+from .lifecycle import Steps
+from .notices import Notices, warn
+from .observer import Observer
+from .private import END_OF_BACKWARD, missing_names
+from .ring import Ring
+from .table import Tables
+from .targets import find_targets, hook_targets, shapes_of
+from .tensor_hooks import TensorHooks
 
 RING_SLOTS = 4
-
-Schedule = int | Callable[[int], bool]
 
 
 def watch(
@@ -90,13 +93,13 @@ def watch(
             that require gradients or is watched already, or `logdir` already holds a run.
         OSError: `logdir` cannot be written.
     """
-    return Profiler(
+    check_model(model)
+    options = checked_options(
         model,
-        logdir,
         optimizer=optimizer,
-        observe=one_or_many(observe),
-        include=one_or_many(include),
-        exclude=one_or_many(exclude),
+        observe=observe,
+        include=include,
+        exclude=exclude,
         every=every,
         threshold=threshold,
         backend=backend,
@@ -105,101 +108,40 @@ def watch(
         locate=locate,
         strict=strict,
     )
+    return Profiler(model, None if logdir is None else as_directory(logdir), options)
 
 
 class Profiler:
     """A watched model. Made by `gradprof.watch`, which documents the keywords."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        logdir: str | os.PathLike[str] | None,
-        *,
-        optimizer: torch.optim.Optimizer | None,
-        observe: list[str],
-        include: list[str],
-        exclude: list[str],
-        every: Schedule,
-        threshold: float,
-        backend: str,
-        budget: float | None,
-        grad_scaler: torch.amp.GradScaler | None,
-        locate: bool,
-        strict: bool,
-    ) -> None:
-        check_model(model)
-        check_optimizer(optimizer, model)
-        targets = find_targets(model, observe, include, exclude)
-        self._scaler = None if grad_scaler is None else ScalerWatch(grad_scaler)
-        new_reducer = partial(
-            make_reducer,
-            backend,
-            threshold=threshold,
-            locate=locate,
-            dtypes={param.dtype for param in model.parameters() if param.requires_grad},
-            scaled=self._scaler is not None and self._scaler.is_enabled(),
-        )
-        self._strict = strict
-        self._cadence = Cadence(
-            as_schedule(every), as_budget(budget), dict.fromkeys(KINDS[site.kind].group for site in targets)
-        )
-        self._labels = [site.label for site in targets]
-        self._observer = Observer(
-            self._labels,
-            new_reducer,
-            devices={param.device for param in model.parameters()} or {torch.device("cpu")},
-            scaler=self._scaler,
-            strict=strict,
-            on_begin=self._begin,
-            timer=self._cadence.timer,
-        )
-        self._ring = Ring(RING_SLOTS, len(targets))
-
-        self._step = 0
-        self._cadence.decide(self._observer)
-        self._open = False
-        self._scalars: dict[str, float | HostScalar] = {}
-        self._finished: FinishedStep | None = None
-        self._loss_reported = False
-        self._last: tuple[int, Slot] | None = None
-        self._ended_by_optimizer = optimizer is not None
-        self._any_end = False
-        self._error_reported = False
+    def __init__(self, model: nn.Module, logdir: Path | None, options: Options) -> None:
+        self._notices = Notices(options.strict)
+        self._say_what_torch_lacks(options)
+        self._ended_by_optimizer = options.optimizer is not None
+        self._scaler = None if options.grad_scaler is None else ScalerWatch(options.grad_scaler)
+        self._tensor_hooks = TensorHooks()
         self._closed = False
+        self._watching = False
         self._pid = os.getpid()
-
-        header = make_header(
-            list(targets),
-            shapes={
-                site.label: target.shape
-                for site, target in targets.items()
-                if isinstance(target, nn.Parameter)
-            },
-            devices=describe_devices(model),
-            model=type(model).__name__,
-            options={
-                "observe": observe,
-                "include": include,
-                "exclude": exclude,
-                "every": every if isinstance(every, int) else "a function",
-                "threshold": threshold,
-                "backend": backend,
-                "budget": budget,
-                "grad_scaler": grad_scaler is not None,
-                "locate": locate,
-            },
-        )
-        self.logdir = new_run_directory() if logdir is None else Path(logdir)
-        try:
-            self._writer = WriterThread(RunWriter(self.logdir, header))
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"cannot write a run into {str(self.logdir)!r} ({error.strerror}): "
-                "choose a directory that can be written",
-            ) from error
-        self._handles = self._install(model, targets, optimizer)
-        atexit.register(self._close_at_exit)
+        targets = find_targets(model, options.observe, options.include, options.exclude)
+        self._labels = [site.label for site in targets]
+        self._cadence = Cadence(options.may_observe, options.budget, _groups(targets))
+        self._tables = self._make_tables(model, options)
+        with ExitStack() as undo:  # whatever fails from here on, what was done before is undone
+            self.logdir = self._make_directory(logdir, undo)
+            self._writer = self._start_writing(model, targets, options)
+            undo.callback(self._end_writing)
+            atexit.register(self._close_at_exit)
+            undo.callback(atexit.unregister, self._close_at_exit)
+            self._steps = self._make_steps()
+            self._observer = self._make_observer(list(targets))
+            undo.callback(self._observer.close)
+            undo.callback(model.register_forward_pre_hook(RootHook(self._steps)).remove)
+            hook_targets(targets, self._observer, undo)
+            if options.optimizer is not None:
+                undo.callback(_on_step(options.optimizer, self._steps.end))
+            self._undo = undo.pop_all()
+        self._watching = True
 
     @property
     def sites(self) -> list[str]:
@@ -221,13 +163,14 @@ class Profiler:
         Raises:
             RuntimeError: no observed step has finished yet.
         """
-        self._finish_skipped_step()
-        if self._last is None:
+        self._steps.end_skipped()
+        self._notices.say()
+        step = self._steps.last
+        if step is None or step.slot is None:
             raise RuntimeError(
                 "no observed step has finished yet: read prof.last after optimizer.step() or prof.step()"
             )
-        step, slot = self._last
-        return Record(step, self._labels, slot.rows())
+        return Record(step.number, self._labels, step.slot.rows())
 
     def log(self, **scalars: float | torch.Tensor) -> None:
         """Put the caller's own values beside the gradients, on the same step.
@@ -242,12 +185,7 @@ class Profiler:
             RuntimeError: the profiler is closed.
         """
         self._check_not_closed()
-        values = {name: as_scalar(name, value) for name, value in scalars.items()}
-        self._cadence.logged(values, self._observer)
-        if not self._open and self._finished is not None:
-            self._finished.scalars.update(values)
-        else:
-            self._scalars.update(values)
+        self._steps.log({name: as_scalar(name, value) for name, value in scalars.items()})
 
     def step(self) -> None:
         """End the current step, for trainings watched without `optimizer`.
@@ -261,30 +199,21 @@ class Profiler:
                 "prof.step() was called, but the optimizer given to watch() already ends the steps: "
                 "leave out one of the two"
             )
-        self._finish_step()
+        self._steps.end()
 
     def close(self) -> None:
         """Take the hooks off the model, write what remains, and close the run. Twice is once.
 
-        A step whose backward pass was completed counts as finished.
+        A step whose backward pass was completed counts as finished. What is to be warned of, or raised with
+        `strict`, comes last.
         """
         if self._closed:
             return
-        self._finish_skipped_step()
-        if self._open and self._observer.had_backward:
-            if not self._any_end:
-                warn(
-                    "gradprof saw no end of a step, so everything was recorded as one: pass optimizer= to "
-                    "watch(), or call prof.step() after each step"
-                )
-            self._finish_step()
         self._closed = True
-        self._handles.remove()
-        self._observer.close()
-        atexit.unregister(self._close_at_exit)
-        self._submit()
-        self._writer.close()
-        self._report_writer_error()
+        with self._undo:
+            self._steps.close()
+        self._steps.report_writer()
+        self._notices.say()
 
     def __enter__(self) -> Profiler:
         return self
@@ -303,93 +232,84 @@ class Profiler:
             warn(f"gradprof could not close its run: {error}")  # the caller's own exception goes first
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"at step {self._step}"
+        state = "closed" if self._closed else f"at step {self._steps.current.number}"
         return f"<gradprof.Profiler of {len(self._labels)} sites, {state}, {str(self.logdir)!r}>"
 
-    def _begin(self) -> None:
-        """The first sign of a step, or one more sign of the current one."""
-        self._finish_skipped_step()
-        if self._open or self._closed:
-            return
-        self._open = True
-        self._submit()
-        if self._scaler is None:
-            self._observer.begun = True
-        else:
-            self._scaler.begin_step()
+    def _say_what_torch_lacks(self, options: Options) -> None:
+        for message in missing_names(options.grad_scaler):
+            self._notices.add(message, RuntimeError(message))
+        self._notices.say()
 
-    def _finish_skipped_step(self) -> None:
-        if self._open and self._scaler is not None and self._scaler.updated():
-            self._finish_step()
+    def _make_tables(self, model: nn.Module, options: Options) -> Tables:
+        new_reducer = partial(
+            make_reducer,
+            options.backend,
+            threshold=options.threshold,
+            locate=options.locate,
+            dtypes={param.dtype for param in model.parameters() if param.requires_grad},
+            scaled=self._scaler is not None and self._scaler.is_enabled(),
+        )
+        devices = {param.device for param in model.parameters()} or {torch.device("cpu")}
+        return Tables(len(self._labels), new_reducer, devices)
 
-    def _finish_step(self) -> None:
-        """End the step: start copying its rows, and prepare for the next."""
-        start = time.perf_counter()
-        self._any_end = True
-        self._submit()
-        finished = FinishedStep(self._step, time.time(), None, scalars=self._scalars)
-        observer = self._observer
-        if observer.observing:
-            slot, finished.wait = self._ring.acquire(self._writer.alive)
-            try:
-                finished.shapes = observer.hand_over(slot)
-                finished.slot = slot
-                self._last = (self._step, slot)
-            except Exception as error:  # such as no host memory left to pin: the optimizer's step goes on
-                slot.free.set()
-                self._report_lost_step(error)
-        self._finished, self._scalars = finished, {}
-        self._open = False
-        self._step += 1
-        finished.seconds = self._cadence.end_step(observer, start)
-        finished.overhead, finished.every = self._cadence.overhead, self._cadence.every
-        self._report_writer_error()
+    def _make_directory(self, logdir: Path | None, undo: ExitStack) -> Path:
+        if logdir is not None:
+            return logdir
+        directory = new_run_directory()
+        undo.callback(self._remove_unused, directory)
+        return directory
 
-    def _submit(self) -> None:
-        """Hand the finished step to the writer; until now the caller could still log values for it."""
-        if self._finished is not None:
-            self._writer.submit(self._finished)
-            self._finished = None
-
-    def _report_lost_step(self, error: Exception) -> None:
-        """The rows of this step could not start on their way to the host."""
-        self._observer.forget_step()
-        if self._strict:
-            raise error
-        if not self._loss_reported:
-            self._loss_reported = True
-            warn(
-                f"gradprof could not record step {self._step}: {type(error).__name__}: {error}. "
-                "Training goes on; strict=True raises instead"
+    def _start_writing(self, model: nn.Module, targets: Mapping[Site, Any], options: Options) -> WriterThread:
+        try:
+            run = start_run(
+                self.logdir,
+                list(targets),
+                shapes=shapes_of(targets),
+                devices=describe_devices(model),
+                model=type(model).__name__,
+                options=options.as_json(),
             )
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"cannot write a run into {str(self.logdir)!r} ({error.strerror}): "
+                "choose a directory that can be written",
+            ) from error
+        return WriterThread(run)
 
-    def _report_writer_error(self) -> None:
-        error = self._writer.error
-        if error is None or self._error_reported:
-            return
-        self._error_reported = True
-        if self._strict:
-            raise error
-        warn(
-            f"gradprof stopped writing {str(self.logdir)!r}: {type(error).__name__}: {error}. "
-            "What was flushed before stays readable, and training goes on"
+    def _make_steps(self) -> Steps:
+        return Steps(
+            self._tables,
+            Ring(RING_SLOTS, len(self._labels)),
+            self._cadence,
+            self._writer,
+            self.logdir,
+            self._scaler,
+            self._tensor_hooks,
+            self._notices,
         )
 
-    def _install(
-        self, model: nn.Module, targets: dict[Site, Target], optimizer: torch.optim.Optimizer | None
-    ) -> Handles:
-        handles = Handles()
-        handles.add(model.register_forward_pre_hook(RootHook(self._observer)))
-        for index, (site, target) in enumerate(targets.items()):
-            if isinstance(target, nn.Parameter):
-                handles.watch_param(target, ParamHook(self._observer, index))
-            elif site.kind == "output":
-                handles.watch_module(target, OutputHook(self._observer, index))
-            else:
-                handles.watch_module(target, InputHook(self._observer, index))
-        if optimizer is not None:
-            handles.add(optimizer.register_step_post_hook(lambda *_: self._finish_step()))
-        return handles
+    def _make_observer(self, sites: list[Site]) -> Observer:
+        return Observer(
+            sites,
+            self._steps,
+            self._tables,
+            self._scaler,
+            self._tensor_hooks,
+            self._notices,
+            self._cadence.timer,
+        )
+
+    def _end_writing(self) -> None:
+        if self._watching:
+            self._writer.close()
+        else:
+            self._writer.discard()
+
+    def _remove_unused(self, directory: Path) -> None:
+        if not self._watching:
+            with suppress(OSError):  # somebody else has put something there
+                directory.rmdir()
 
     def _check_not_closed(self) -> None:
         if self._closed:
@@ -398,3 +318,22 @@ class Profiler:
     def _close_at_exit(self) -> None:
         if os.getpid() == self._pid:  # a forked child has neither the thread nor the file
             self.close()
+
+
+def _groups(targets: Iterable[Site]) -> list[str]:
+    """The groups that can be observed."""
+    groups = dict.fromkeys(KINDS[site.kind].group for site in targets)
+    if END_OF_BACKWARD.find() is None:
+        groups.pop(KINDS["param"].group, None)
+    return list(groups)
+
+
+def _on_step(optimizer: torch.optim.Optimizer, end: Callable[[], None]) -> Callable[[], None]:
+    """Have `end` called after every step of the optimizer; what is returned takes that back."""
+    try:
+        return optimizer.register_step_post_hook(lambda *_: end()).remove
+    except AttributeError as error:  # torch's constructor was never called
+        raise ValueError(
+            f"this {type(optimizer).__name__} cannot say when it steps ({error}): leave optimizer= out, and "
+            "call prof.step() after each step"
+        ) from error

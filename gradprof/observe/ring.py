@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -29,17 +29,20 @@ class Slot:
         self.free = threading.Event()
         self.free.set()
 
-    def fill(self, tables: Mapping[torch.device, Table]) -> None:
+    def fill(self, tables: Iterable[Table]) -> None:
         """Start copying every table; returns at once."""
         self._copied = []
-        self._filled = list(tables)
-        for device, table in tables.items():
+        self._filled = []
+        for table in tables:
+            table.order()
+            device = table.device
             on_cuda = device.type == "cuda"
             if device not in self._buffers:
                 self._buffers[device] = torch.empty(
                     table.rows.shape, dtype=torch.int64, device="cpu", pin_memory=on_cuda
                 )
             self._buffers[device].copy_(table.rows, non_blocking=on_cuda)
+            self._filled.append(device)
             if on_cuda:
                 self._copied.append(_event_after(device))
 
@@ -58,7 +61,7 @@ class Slot:
 
 
 class Ring:
-    """The slots in turn."""
+    """The slots in turn. The latest one that was filled is the last to be used again."""
 
     def __init__(self, n_slots: int, n_sites: int) -> None:
         self._slots = [Slot(n_sites) for _ in range(n_slots)]
@@ -77,6 +80,12 @@ class Ring:
             waited = time.perf_counter() - start
         slot.free.clear()
         return slot, waited
+
+    def give_back(self, slot: Slot) -> None:
+        """The slot acquired last could not be filled: it is the next one once more."""
+        self._next = (self._next - 1) % len(self._slots)
+        assert self._slots[self._next] is slot
+        slot.free.set()
 
 
 class HostScalar:

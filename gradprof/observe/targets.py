@@ -1,40 +1,56 @@
-"""From a model to its sites."""
+"""From a model to its sites: where each kind is found, and how it is hooked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from gradprof.record.sites import KINDS, Site, select
 
-Target = nn.Parameter | nn.Module
+from .hooks import watch_input, watch_output, watch_param
+from .observer import Observer
+
+
+class Found(NamedTuple):
+    """What a kind of site is on this side of the files; `record.sites.KINDS` has the other."""
+
+    find: Callable[[nn.Module], Mapping[Site, Any]]
+    """The parameters or modules that have such a site, in model order."""
+    hook: Callable[[Any, Observer, int, ExitStack], None]
+    """Hooks one of them, for the site of that index; the stack takes it off."""
 
 
 def find_targets(
     model: nn.Module, observe: Sequence[str], include: Iterable[str], exclude: Iterable[str]
-) -> dict[Site, Target]:
+) -> dict[Site, Any]:
     """The chosen sites with what carries their hooks: parameters first, then outputs, then inputs.
 
     Raises:
-        ValueError: an unknown or missing kind, nothing to observe, or a pattern without a match.
+        ValueError: nothing to observe, or a pattern without a match.
     """
-    unknown = [kind for kind in observe if kind not in KINDS]
-    if unknown or not observe:
-        raise ValueError(
-            f"observe is {tuple(observe)!r}: expected one or more of {', '.join(map(repr, KINDS))}"
-        )
-    found: dict[Site, Target] = {}
+    found: dict[Site, Any] = {}
     for kind in KINDS:
         if kind in observe:
-            found.update(find_params(model) if kind == "param" else find_modules(model, kind))
+            found.update(TARGETS[kind].find(model))
     by_label = {site.label: site for site in found}
     chosen = select(list(by_label), include, exclude)
     return {by_label[label]: found[by_label[label]] for label in chosen}
+
+
+def hook_targets(targets: Mapping[Site, Any], observer: Observer, undo: ExitStack) -> None:
+    """Hook everything that was found; `undo` takes all of it off."""
+    for index, (site, target) in enumerate(targets.items()):
+        TARGETS[site.kind].hook(target, observer, index, undo)
+
+
+def shapes_of(targets: Mapping[Site, Any]) -> dict[str, Collection[int]]:
+    """The shapes that are known beforehand, by label."""
+    return {site.label: target.shape for site, target in targets.items() if isinstance(target, nn.Parameter)}
 
 
 def find_params(model: nn.Module) -> dict[Site, nn.Parameter]:
@@ -82,24 +98,8 @@ def _bypasses_children(module: nn.Module) -> bool:
     return list(children) == ["parametrizations"] and parametrize.is_parametrized(module)
 
 
-def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in a nest of tuples, lists, dicts and dataclasses, each once."""
-    seen: set[int] = set()
-    for tensor in _walk(value):
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            yield tensor
-
-
-def _walk(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _walk(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _walk(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from _walk(getattr(value, field.name, None))
+TARGETS = {
+    "param": Found(find_params, watch_param),
+    "output": Found(partial(find_modules, kind="output"), watch_output),
+    "input": Found(partial(find_modules, kind="input"), watch_input),
+}

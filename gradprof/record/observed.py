@@ -71,7 +71,7 @@ class ObservedBuffer:
         words = np.ascontiguousarray(record.rows).view(np.int64).reshape(len(record.rows), -1)
         self._fields[:, at] = words[:, : WORD["hist"]].T
         self._steps.append(record.step)
-        cadences = (record.every.get(group, math.nan) for group in GROUPS)
+        cadences = (record.spacing.get(group, math.nan) for group in GROUPS)
         self._costs.append((record.wall_time, record.seconds, record.wait, record.overhead, *cadences))
 
     def take(self) -> Observed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from gradprof.events.framing import frame
@@ -17,6 +18,7 @@ class EventFile:
     """Framed events in a buffer of our own, so that a failed write ends between two records."""
 
     def __init__(self, directory: Path) -> None:
+        self._made = [path for path in (directory, *directory.parents) if not path.exists()]
         directory.mkdir(parents=True, exist_ok=True)
         if found := sorted(directory.glob(f"*tfevents*{FILE_SUFFIX}")):
             raise ValueError(
@@ -46,8 +48,12 @@ class EventFile:
         self._file.close()
 
     def remove(self) -> None:
+        """Take the file away, and the directories that were made for it."""
         self._file.close()
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody else has put something there
+            for directory in self._made:
+                directory.rmdir()
 
     def _drain(self) -> None:
         data = memoryview(b"".join(self._buffer))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradprof.events import tags
 from gradprof.events.block import Block, encode_hist, encode_rows, hist_groups
 from gradprof.events.framing import summary_event, version_event
+from gradprof.events.header import make_header
 from gradprof.events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
 from gradprof.events.summary import ScalarTemplate, bytes_value, json_value, text_value
 from gradprof.kernels.row import ROW_DTYPE
 from gradprof.record.observed import Observed, ObservedBuffer
+from gradprof.record.sites import Site
 from gradprof.record.step import StepRecord
 
 from .about import about
@@ -117,6 +119,10 @@ class RunWriter:
         """Close the file as it is, after a failure."""
         self._file.close()
 
+    def discard(self) -> None:
+        """Take the run away again, with the directories that were made for it."""
+        self._file.remove()
+
     def _append_block(self) -> None:
         lines, self._lines = self._lines, []
         if not self._described:
@@ -179,6 +185,21 @@ class RunWriter:
 
     def _append_summary(self, summary: bytes, wall_time: float, step: int) -> None:
         self._file.append(summary_event(wall_time, step, summary))
+
+
+def start_run(directory: str | Path, sites: Sequence[Site], **about: Any) -> RunWriter:
+    """The writer of a new run of these sites; `about`: what else `header.make_header` takes."""
+    return RunWriter(directory, make_header(sites, **about))
+
+
+def check_scalar_name(name: str) -> None:
+    """
+    Raises:
+        ValueError: the caller cannot log values under this name.
+    """
+    if not name or name.partition("/")[0] in tags.RESERVED:
+        taken = ", ".join(tags.RESERVED)
+        raise ValueError(f"cannot log a value as {name!r}: names in {taken} are gradprof's own")
 
 
 class _Line(NamedTuple):

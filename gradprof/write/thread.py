@@ -19,7 +19,7 @@ class Arriving(Protocol):
     def arrive(self) -> StepRecord:
         """Wait for the numbers."""
 
-    def free_slot(self) -> None:
+    def release(self) -> None:
         """They are not needed any more."""
 
 
@@ -29,6 +29,7 @@ class WriterThread:
     def __init__(self, run_writer: RunWriter) -> None:
         self.error: Exception | None = None
         self._run_writer = run_writer
+        self._discarded = False
         self._queue: queue.SimpleQueue[Arriving | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="gradprof-writer", daemon=True)
         self._thread.start()
@@ -45,6 +46,11 @@ class WriterThread:
         self._queue.put(None)
         self._thread.join()
 
+    def discard(self) -> None:
+        """End without a run: its file is taken away."""
+        self._discarded = True
+        self.close()
+
     def _work(self) -> None:
         pending = False  # whether something is not flushed yet
         while True:
@@ -56,11 +62,11 @@ class WriterThread:
                 pending = False
                 continue
             if step is None:
-                self._attempt(self._run_writer.close)
+                self._attempt(self._run_writer.discard if self._discarded else self._run_writer.close)
                 return
             if self.error is None:
                 self._attempt(partial(self._write, step))
-            step.free_slot()
+            step.release()
             pending = True
 
     def _write(self, step: Arriving) -> None:

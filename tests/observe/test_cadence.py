@@ -61,12 +61,12 @@ def test_the_share_is_kept_unless_one_in_a_hundred_is_already_too_much(
     budget = Budget(limit, ["param", "output"])
     costs = {"param": param, "output": output}
     train(budget, costs, 10)
-    every = budget.every
+    spaced = budget.spacing
     observed = train(budget, costs, 40 * LEAST_OFTEN)[10:]
     for group in costs:
         n = sum(group in due for due in observed)
         assert n >= len(observed) // LEAST_OFTEN - 1
-    if sum(every.values()) <= LEAST_OFTEN:
+    if sum(spaced.values()) <= LEAST_OFTEN:
         assert share(observed, costs) <= limit * 1.03
         assert budget.costs.overhead == pytest.approx(share(observed, costs), rel=0.5)
 
@@ -97,20 +97,20 @@ def test_the_cheaper_group_is_observed_more_often_and_shares_its_steps() -> None
 def test_it_follows_costs_that_change() -> None:
     budget = Budget(0.02, ["param"])
     train(budget, {"param": 0.02}, 100)
-    assert budget.every["param"] == 12
+    assert budget.spacing["param"] == 12
     for step in range(100, 600):
         host = {"param": 0.001} if budget.due(step) else {}
         budget.finish(step, BARE + sum(host.values()), host, 0.0)
-    assert budget.every["param"] == 1
+    assert budget.spacing["param"] == 1
 
 
 def test_one_slow_step_changes_nothing() -> None:
     budget = Budget(0.02, ["param"])
     train(budget, {"param": 0.02}, 100)
-    usual = budget.every["param"]
+    usual = budget.spacing["param"]
     for step, took in ((200, 60.0), (201, 0.1), (220, 0.1)):
         budget.finish(step, took, {"param": 0.02}, 0.0)
-    assert budget.every["param"] == usual
+    assert budget.spacing["param"] == usual
 
 
 def test_a_value_that_turns_non_finite_is_seen_once() -> None:
@@ -158,7 +158,7 @@ def test_device_time_counts_where_it_is_longer() -> None:
     for step in range(10):
         budget.costs.add_device({"param": 0.04})
         budget.finish(step, BARE, {"param": 0.001}, 0.0)
-    assert budget.every["param"] == math.ceil(0.04 / (0.9 * 0.02 * 0.099))
+    assert budget.spacing["param"] == math.ceil(0.04 / (0.9 * 0.02 * 0.099))
     assert budget.costs.overhead == pytest.approx(0.04 / 0.099)
 
 

@@ -1,0 +1,52 @@
+"""Hooks on the tensors of forward passes."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from .private import TENSOR_HOOKS
+
+
+class TensorHooks:
+    """The hooks on tensors of forward passes: a site's on one tensor once, however often a module returns it.
+
+    Such a hook lives as long as its tensor, mostly until the backward pass. A leaf tensor outlives steps, so
+    the hook on it goes at the end of the step.
+    """
+
+    def __init__(self) -> None:
+        self._handles: list[Any] = []
+        self._on_leaves: list[tuple[Any, weakref.ref[torch.Tensor]]] = []
+
+    def add(self, tensor: torch.Tensor, report: Callable[[torch.Tensor], None]) -> None:
+        """Have `report` called with the gradient w.r.t. `tensor`."""
+        hooks = TENSOR_HOOKS.find(tensor)  # of the tensor as it is now: changed in place, it has none yet
+        if hooks and report in hooks.values():
+            return
+        handle = tensor.register_hook(report)
+        if tensor.is_leaf:
+            self._on_leaves.append((handle, weakref.ref(tensor)))
+        else:
+            self._handles.append(handle)
+
+    def end_step(self) -> None:
+        """Take the hooks off leaf tensors, and forget those of tensors that are gone."""
+        for handle, leaf in self._on_leaves:
+            handle.remove()
+            tensor = leaf()
+            if tensor is not None and TENSOR_HOOKS.find(tensor) == {}:  # what torch leaves behind
+                tensor._backward_hooks = None
+        self._on_leaves.clear()
+        if self._handles:
+            self._handles = [handle for handle in self._handles if handle.hooks_dict_ref() is not None]
+
+    def remove(self) -> None:
+        """Take all of them off."""
+        self.end_step()
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from models import mlp
 from torch import nn
 
 import gradprof
+from gradprof.observe.arguments import new_run_directory
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,11 @@ import gradprof
         ),
         ({"threshold": -1.0}, ValueError, r"threshold is -1.0: expected a magnitude"),
         ({"threshold": float("nan")}, ValueError, r"threshold is nan"),
+        ({"threshold": float("inf")}, ValueError, r"threshold is inf: expected a finite magnitude"),
+        ({"threshold": "1"}, ValueError, r"threshold is '1'"),
+        ({"budget": float("inf")}, ValueError, r"budget is inf: expected a share"),
+        ({"budget": Decimal("0.1")}, TypeError, r"budget is Decimal\('0.1'\): expected a share"),
+        ({"budget": Fraction(1, 10**400)}, ValueError, r"expected a share of step time between 0 and 1"),
         ({"every": 0}, ValueError, r"every is 0: expected 1"),
         ({"every": 1.5}, TypeError, r"every is 1.5: expected an int, or a function"),
         ({"optimizer": "sgd"}, TypeError, r"optimizer is a str: expected a torch.optim.Optimizer"),
@@ -46,6 +54,20 @@ def test_wrong_keywords(
         gradprof.watch(model, tmp_path / "run", **keywords)
     assert not (tmp_path / "run").exists()
     assert not model._forward_pre_hooks
+
+
+def test_numbers_of_every_kind_are_plain_ones_in_the_run(tmp_path: Path) -> None:
+    for i, threshold in enumerate((np.float32(0.5), np.float64(0.5), Fraction(1, 2))):
+        keywords: dict[str, Any] = {
+            "threshold": threshold,
+            "budget": np.float32(0.25) if i else Fraction(1, 4),
+            "every": np.int64(2),
+        }
+        gradprof.watch(mlp(), tmp_path / str(i), **keywords).close()
+        run = gradprof.load(tmp_path / str(i))
+        assert run.threshold == 0.5
+        assert run.header["options"]["budget"] == 0.25
+        assert run.header["options"]["every"] == 2
 
 
 def test_not_a_model(tmp_path: Path) -> None:
@@ -106,6 +128,14 @@ def test_the_default_directory_is_a_new_one_below_runs(
         prof.close()
     assert len({prof.logdir for prof in profs}) == 3
     assert all(prof.logdir.parent == Path("runs") for prof in profs)
+
+
+def test_a_default_directory_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that look at the same time both see that there is none."""
+    monkeypatch.setattr(Path, "exists", lambda *_, **__: False)
+    made = [new_run_directory(tmp_path) for _ in range(3)]
+    assert len(set(made)) == 3
+    assert set(tmp_path.iterdir()) == set(made)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +258,33 @@ def test_a_reduction_that_fails_for_one_parameter_drops_that_one(
             model(torch.randn(2, 5)).sum().backward()
         prof.step()
         assert set(prof.sites) - set(prof.last) == {"param/2.bias"}
+
+
+def test_the_last_step_shown_outlives_lost_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that cannot be copied do not use up the ring, in which the last one is."""
+    from gradprof.observe.ring import Slot
+
+    fill = Slot.fill
+    model = nn.Linear(5, 1, bias=False)
+
+    def train(scale: float) -> None:
+        model.zero_grad()
+        (model(torch.ones(1, 5)) * scale).sum().backward()
+        prof.step()
+
+    def fail_late(self: Slot, tables: Any) -> None:
+        fill(self, tables)
+        raise RuntimeError("no memory to pin")
+
+    with gradprof.watch(model, tmp_path) as prof:
+        train(1.0)
+        monkeypatch.setattr(Slot, "fill", fail_late)
+        with pytest.warns(RuntimeWarning, match="could not record step 1"):
+            train(2.0)
+        for _ in range(5):
+            train(2.0)
+        assert prof.last.step == 0
+        assert prof.last["param/weight"].abs_max == 1.0
 
 
 def test_a_step_that_cannot_be_copied_is_lost_and_training_goes_on(

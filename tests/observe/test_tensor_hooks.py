@@ -95,12 +95,12 @@ def test_one_module_called_twice_in_a_row_counts_both(inplace: bool, tmp_path: P
         def __init__(self) -> None:
             super().__init__()
             self.first = nn.Linear(4, 4)
-            self.double = Doubling(inplace)
+            self.doubling = Doubling(inplace)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.double(self.double(self.first(x)))
+            return self.doubling(self.doubling(self.first(x)))
 
-    assert counts(Twice(), torch.randn(2, 4), tmp_path, "output/double") == [16] * 4
+    assert counts(Twice(), torch.randn(2, 4), tmp_path, "output/doubling") == [16] * 4
 
 
 def test_closing_takes_the_hooks_off_tensors_of_passes_in_flight(tmp_path: Path) -> None:

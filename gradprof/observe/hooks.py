@@ -112,6 +112,26 @@ class ParamHook(Hook):
             self._accumulated(self._index, param)
 
 
+def watch_model(model: nn.Module, steps: Steps, undo: ExitStack) -> None:
+    """Hook the model as a whole."""
+    undo.callback(model.register_forward_pre_hook(RootHook(steps)).remove)
+
+
+def watch_optimizer(optimizer: torch.optim.Optimizer, steps: Steps, undo: ExitStack) -> None:
+    """Have the optimizer end steps.
+
+    Raises:
+        ValueError: it takes no hooks.
+    """
+    try:
+        undo.callback(optimizer.register_step_post_hook(lambda *_: steps.end()).remove)
+    except AttributeError as error:  # torch's constructor was never called
+        raise ValueError(
+            f"this {type(optimizer).__name__} cannot say when it steps ({error}): leave optimizer= out, and "
+            "call prof.step() after each step"
+        ) from error
+
+
 def watch_param(param: nn.Parameter, observer: Observer, index: int, undo: ExitStack) -> None:
     """Hook a parameter; `undo` leaves it as it was found."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 
 class Notices:
@@ -31,6 +31,11 @@ class Notices:
         if (key or message) not in self._known:
             self._known.add(key or message)
             self._pending.append(error if error is not None and self._strict else message)
+
+    def add_all(self, messages: Iterable[str]) -> None:
+        """Shortcomings, each of them a failure."""
+        for message in messages:
+            self.add(message, RuntimeError(message))
 
     def say(self) -> None:
         """Say what is pending.

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import torch
 from torch import nn
 
 from gradprof.kernels.reducer import make_reducer
-from gradprof.record.sites import KINDS, Site
 from gradprof.record.step import Record
 from gradprof.write.run_writer import start_run
 from gradprof.write.thread import WriterThread
@@ -32,14 +30,14 @@ from .arguments import (
 )
 from .cadence import Cadence
 from .grad_scaler import ScalerWatch
-from .hooks import RootHook
+from .hooks import watch_model, watch_optimizer
 from .lifecycle import Steps
 from .notices import Notices, warn
 from .observer import Observer
-from .private import END_OF_BACKWARD, missing_names
+from .private import missing_names
 from .ring import Ring
 from .table import Tables
-from .targets import find_targets, hook_targets, shapes_of
+from .targets import find_targets, hook_targets, observable_groups, shapes_of
 from .tensor_hooks import TensorHooks
 
 RING_SLOTS = 4
@@ -116,30 +114,51 @@ class Profiler:
 
     def __init__(self, model: nn.Module, logdir: Path | None, options: Options) -> None:
         self._notices = Notices(options.strict)
-        self._say_what_torch_lacks(options)
+        self._notices.add_all(missing_names(options.grad_scaler))
+        self._notices.say()
         self._ended_by_optimizer = options.optimizer is not None
-        self._scaler = None if options.grad_scaler is None else ScalerWatch(options.grad_scaler)
-        self._tensor_hooks = TensorHooks()
         self._closed = False
         self._watching = False
         self._pid = os.getpid()
         targets = find_targets(model, options.observe, options.include, options.exclude)
         self._labels = [site.label for site in targets]
-        self._cadence = Cadence(options.may_observe, options.budget, _groups(targets))
-        self._tables = self._make_tables(model, options)
+        self._cadence = Cadence(options.may_observe, options.budget, observable_groups(targets))
+        scaler = None if options.grad_scaler is None else ScalerWatch(options.grad_scaler)
+        tables = _make_tables(model, len(targets), options)
+        tensor_hooks = TensorHooks()
         with ExitStack() as undo:  # whatever fails from here on, what was done before is undone
             self.logdir = self._make_directory(logdir, undo)
-            self._writer = self._start_writing(model, targets, options)
+            self._writer = WriterThread(
+                start_run(
+                    self.logdir,
+                    list(targets),
+                    shapes=shapes_of(targets),
+                    devices=describe_devices(model),
+                    model=type(model).__name__,
+                    options=options.as_json(),
+                )
+            )
             undo.callback(self._end_writing)
             atexit.register(self._close_at_exit)
             undo.callback(atexit.unregister, self._close_at_exit)
-            self._steps = self._make_steps()
-            self._observer = self._make_observer(list(targets))
+            ring = Ring(RING_SLOTS, len(targets))
+            self._steps = Steps(
+                tables, ring, self._cadence, self._writer, self.logdir, scaler, tensor_hooks, self._notices
+            )
+            self._observer = Observer(
+                list(targets),
+                self._steps,
+                tables,
+                scaler,
+                tensor_hooks,
+                self._notices,
+                self._cadence.timer,
+            )
             undo.callback(self._observer.close)
-            undo.callback(model.register_forward_pre_hook(RootHook(self._steps)).remove)
+            watch_model(model, self._steps, undo)
             hook_targets(targets, self._observer, undo)
             if options.optimizer is not None:
-                undo.callback(_on_step(options.optimizer, self._steps.end))
+                watch_optimizer(options.optimizer, self._steps, undo)
             self._undo = undo.pop_all()
         self._watching = True
 
@@ -235,70 +254,12 @@ class Profiler:
         state = "closed" if self._closed else f"at step {self._steps.current.number}"
         return f"<gradprof.Profiler of {len(self._labels)} sites, {state}, {str(self.logdir)!r}>"
 
-    def _say_what_torch_lacks(self, options: Options) -> None:
-        for message in missing_names(options.grad_scaler):
-            self._notices.add(message, RuntimeError(message))
-        self._notices.say()
-
-    def _make_tables(self, model: nn.Module, options: Options) -> Tables:
-        new_reducer = partial(
-            make_reducer,
-            options.backend,
-            threshold=options.threshold,
-            locate=options.locate,
-            dtypes={param.dtype for param in model.parameters() if param.requires_grad},
-            scaled=self._scaler is not None and self._scaler.is_enabled(),
-        )
-        devices = {param.device for param in model.parameters()} or {torch.device("cpu")}
-        return Tables(len(self._labels), new_reducer, devices)
-
     def _make_directory(self, logdir: Path | None, undo: ExitStack) -> Path:
         if logdir is not None:
             return logdir
         directory = new_run_directory()
         undo.callback(self._remove_unused, directory)
         return directory
-
-    def _start_writing(self, model: nn.Module, targets: Mapping[Site, Any], options: Options) -> WriterThread:
-        try:
-            run = start_run(
-                self.logdir,
-                list(targets),
-                shapes=shapes_of(targets),
-                devices=describe_devices(model),
-                model=type(model).__name__,
-                options=options.as_json(),
-            )
-        except OSError as error:
-            raise OSError(
-                error.errno,
-                f"cannot write a run into {str(self.logdir)!r} ({error.strerror}): "
-                "choose a directory that can be written",
-            ) from error
-        return WriterThread(run)
-
-    def _make_steps(self) -> Steps:
-        return Steps(
-            self._tables,
-            Ring(RING_SLOTS, len(self._labels)),
-            self._cadence,
-            self._writer,
-            self.logdir,
-            self._scaler,
-            self._tensor_hooks,
-            self._notices,
-        )
-
-    def _make_observer(self, sites: list[Site]) -> Observer:
-        return Observer(
-            sites,
-            self._steps,
-            self._tables,
-            self._scaler,
-            self._tensor_hooks,
-            self._notices,
-            self._cadence.timer,
-        )
 
     def _end_writing(self) -> None:
         if self._watching:
@@ -320,20 +281,14 @@ class Profiler:
             self.close()
 
 
-def _groups(targets: Iterable[Site]) -> list[str]:
-    """The groups that can be observed."""
-    groups = dict.fromkeys(KINDS[site.kind].group for site in targets)
-    if END_OF_BACKWARD.find() is None:
-        groups.pop(KINDS["param"].group, None)
-    return list(groups)
-
-
-def _on_step(optimizer: torch.optim.Optimizer, end: Callable[[], None]) -> Callable[[], None]:
-    """Have `end` called after every step of the optimizer; what is returned takes that back."""
-    try:
-        return optimizer.register_step_post_hook(lambda *_: end()).remove
-    except AttributeError as error:  # torch's constructor was never called
-        raise ValueError(
-            f"this {type(optimizer).__name__} cannot say when it steps ({error}): leave optimizer= out, and "
-            "call prof.step() after each step"
-        ) from error
+def _make_tables(model: nn.Module, n_sites: int, options: Options) -> Tables:
+    new_reducer = partial(
+        make_reducer,
+        options.backend,
+        threshold=options.threshold,
+        locate=options.locate,
+        dtypes={param.dtype for param in model.parameters() if param.requires_grad},
+        scaled=options.grad_scaler is not None and options.grad_scaler.is_enabled(),
+    )
+    devices = {param.device for param in model.parameters()} or {torch.device("cpu")}
+    return Tables(n_sites, new_reducer, devices)

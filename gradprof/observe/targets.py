@@ -14,6 +14,7 @@ from gradprof.record.sites import KINDS, Site, select
 
 from .hooks import watch_input, watch_output, watch_param
 from .observer import Observer
+from .private import END_OF_BACKWARD
 
 
 class Found(NamedTuple):
@@ -46,6 +47,14 @@ def hook_targets(targets: Mapping[Site, Any], observer: Observer, undo: ExitStac
     """Hook everything that was found; `undo` takes all of it off."""
     for index, (site, target) in enumerate(targets.items()):
         TARGETS[site.kind].hook(target, observer, index, undo)
+
+
+def observable_groups(targets: Iterable[Site]) -> list[str]:
+    """The groups of sites that this torch lets be observed."""
+    groups = dict.fromkeys(KINDS[site.kind].group for site in targets)
+    if END_OF_BACKWARD.find() is None:
+        groups.pop(KINDS["param"].group, None)
+    return list(groups)
 
 
 def shapes_of(targets: Mapping[Site, Any]) -> dict[str, Collection[int]]:

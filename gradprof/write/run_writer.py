@@ -188,8 +188,19 @@ class RunWriter:
 
 
 def start_run(directory: str | Path, sites: Sequence[Site], **about: Any) -> RunWriter:
-    """The writer of a new run of these sites; `about`: what else `header.make_header` takes."""
-    return RunWriter(directory, make_header(sites, **about))
+    """The writer of a new run of these sites; `about`: what else `header.make_header` takes.
+
+    Raises:
+        OSError, ValueError: as `RunWriter` does.
+    """
+    try:
+        return RunWriter(directory, make_header(sites, **about))
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write a run into {str(directory)!r} ({error.strerror}): choose a directory that can be "
+            "written",
+        ) from error
 
 
 def check_scalar_name(name: str) -> None:

@@ -239,6 +239,10 @@ def _budget(budget: object) -> float | None:
         return None
     if not isinstance(budget, numbers.Real) or isinstance(budget, bool):
         raise TypeError(f"budget is {budget!r}: expected a share of step time such as 0.02, or None")
-    if not 0 < budget < 1 or not 0 < float(budget) < 1:
+    try:
+        share = float(budget)
+    except OverflowError:
+        share = math.inf
+    if not 0 < share < 1:
         raise ValueError(f"budget is {budget!r}: expected a share of step time between 0 and 1, such as 0.02")
-    return float(budget)
+    return share

@@ -27,7 +27,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["gradprof", "gradprof.*"]), "gradprof.kernels", *KERNELS],
     package_dir={"gradprof.kernels": "kernels"},
-    package_data={"gradprof": ["py.typed"], "gradprof.tab": ["static/*"]},
+    package_data={"gradprof": ["py.typed"], "gradprof.tab": ["static/*.*", "static/*/*"]},
     install_requires=[
         "torch>=2.11",
         "numpy>=1.26",

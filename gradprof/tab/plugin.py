@@ -56,9 +56,9 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoar
 
     def get_plugin_apps(self) -> dict[str, WsgiApp]:
         """The routes, see `routes`. Files are those that exist now: no path ever comes from a request."""
-        files = [path for path in sorted(_STATIC.glob("*")) if path.suffix in _CONTENT_TYPES]
+        files = [path for path in sorted(_STATIC.rglob("*")) if path.suffix in _CONTENT_TYPES]
         return {
-            **{f"/{path.name}": self._app(_file_reader(path)) for path in files},
+            **{f"/{path.relative_to(_STATIC).as_posix()}": self._app(_file_reader(path)) for path in files},
             **{f"/{route}": self._app(self._answerer(route)) for route in ROUTES},
         }
 

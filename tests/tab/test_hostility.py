@@ -86,7 +86,12 @@ def test_nothing_can_be_changed(server: Server, method: str) -> None:
         "..%2f..%2f..%2fetc%2fpasswd",
         "static/index.js",
         "index.js/../plugin.py",
+        "model/../index.js",
+        "model/../../plugin.py",
+        "model/",
+        "api.js",
         "plugin.py",
+        "package.json",
         "%2e%2e/plugin.py",
         "index.js%00.css",
         "",
@@ -103,8 +108,8 @@ def test_only_the_declared_routes(server: Server, path: str) -> None:
 def test_files_of_the_page_come_as_what_they_are(server: Server) -> None:
     static = Path(gradprof.__file__).parent / "tab" / "static"
     kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-    for file in static.iterdir():
-        reply = server.request(PREFIX + file.name)
+    for file in filter(Path.is_file, static.rglob("*")):
+        reply = server.request(PREFIX + file.relative_to(static).as_posix())
         assert reply.data == file.read_bytes()
         assert reply.headers["content-type"].split(";")[0] == kinds[file.suffix]
         assert reply.headers["x-content-type-options"] == "nosniff"

@@ -2,7 +2,7 @@
 
 | route | parameters | answer |
 | --- | --- | --- |
-| `index.js`, … | | the page's files: those in `static/` when TensorBoard started |
+| `index.js`, `model/api.js`, … | | the page's files: those in `static/` when TensorBoard started |
 | `runs` | | JSON: every run with its size, or why it cannot be read |
 | `run` | `run` | JSON: its sites, metrics, options; `version` changes when there are new steps |
 | `heatmap` | `run`, `metric`, `kind`, `from`, `to`, `columns` | arrays: a metric of all sites, pooled |

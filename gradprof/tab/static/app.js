@@ -1,19 +1,19 @@
 // The tab as a whole: reads the runs, holds the state, and shows the view that the state asks for.
 
-import { ApiError, getRun, getRuns, isAbort, Latest } from "./api.js";
-import { readTheme } from "./axes.js";
-import { kindsOf } from "./compare.js";
-import { Controls } from "./controls.js";
-import { h } from "./dom.js";
-import { saveCsv, savePng } from "./export.js";
-import { followTheme, onReload, takeFocus } from "./host.js";
-import { Keys, listenToKeys } from "./keyboard.js";
-import { MapView } from "./map_view.js";
-import { Banner, loading, noRuns, noSteps, unreadable } from "./messages.js";
-import { RunInfo } from "./run_info.js";
-import { SiteView } from "./site_view.js";
-import { StepView } from "./step_view.js";
-import { Tooltip } from "./tooltip.js";
+import { ApiError, getRun, getRuns, isAbort, Latest } from "./model/api.js";
+import { kindsOf } from "./model/compare.js";
+import { RunInfo } from "./model/run_info.js";
+import { readTheme } from "./draw/axes.js";
+import { Controls } from "./widgets/controls.js";
+import { h } from "./widgets/dom.js";
+import { saveCsv, savePng } from "./widgets/export.js";
+import { followTheme, onReload, takeFocus } from "./widgets/host.js";
+import { Keys, listenToKeys } from "./widgets/keyboard.js";
+import { Banner, loading, noRuns, noSteps, unreadable } from "./widgets/messages.js";
+import { Tooltip } from "./widgets/tooltip.js";
+import { MapView } from "./views/map_view.js";
+import { SiteView } from "./views/site_view.js";
+import { StepView } from "./views/step_view.js";
 
 const VIEWS = { map: MapView, site: SiteView, step: StepView };
 const HINT =

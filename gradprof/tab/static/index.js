@@ -1,9 +1,9 @@
 // The Gradients tab. TensorBoard imports this module in a frame of its own and calls `render()`.
 
+import { Store } from "./model/state.js";
+import { h } from "./widgets/dom.js";
+import { address } from "./widgets/host.js";
 import { App } from "./app.js";
-import { h } from "./dom.js";
-import { address } from "./host.js";
-import { Store } from "./state.js";
 
 export async function render() {
   document.title = "Gradients";

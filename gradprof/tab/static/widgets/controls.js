@@ -1,10 +1,10 @@
 // The toolbar: which run, kind and metric, which sites, in which order. Every control changes the state, and
 // shows it whoever changed it.
 
-import { kindsOf } from "./compare.js";
+import { kindsOf } from "../model/compare.js";
+import { KIND_TITLES } from "../model/run_info.js";
+import { filterProblem } from "../model/tree.js";
 import { debounce, h } from "./dom.js";
-import { KIND_TITLES } from "./run_info.js";
-import { filterProblem } from "./tree.js";
 
 const TYPING_MS = 150;
 

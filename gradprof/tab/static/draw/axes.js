@@ -1,6 +1,6 @@
 // Ticks, and the axes drawn from them. Every function draws on a 2-D context in CSS pixels.
 
-import { count, power } from "./format.js";
+import { count, power } from "../model/format.js";
 
 export const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 const TICK_SPACING = 90;

@@ -1,17 +1,17 @@
 // An opened site, for each run shown: its picture, redrawn at once while finer data are fetched.
 
-import { ApiError, getSite, isAbort } from "./api.js";
-import { stepTicks } from "./axes.js";
-import { labelsOf, stepsOf } from "./compare.js";
-import { backButton } from "./controls.js";
-import { debounce, h, oncePerFrame, sizeCanvas } from "./dom.js";
-import { listenToPointer } from "./gestures.js";
-import { MISSING, NON_FINITE } from "./grid.js";
-import { Panel } from "./panel.js";
-import { decades } from "./plot.js";
+import { ApiError, getSite, isAbort } from "../model/api.js";
+import { labelsOf, stepsOf } from "../model/compare.js";
+import { MISSING, NON_FINITE } from "../model/grid.js";
+import { isWhole, pan, rangeOf, zoom } from "../model/viewport.js";
+import { stepTicks } from "../draw/axes.js";
+import { decades } from "../draw/plot.js";
+import { drawSite, FRAME, linesOf, scalesOf, SiteData } from "../draw/site_picture.js";
+import { backButton } from "../widgets/controls.js";
+import { debounce, h, oncePerFrame, sizeCanvas } from "../widgets/dom.js";
+import { listenToPointer } from "../widgets/gestures.js";
+import { Panel } from "../widgets/panel.js";
 import { siteTable } from "./site_export.js";
-import { drawSite, FRAME, linesOf, scalesOf, SiteData } from "./site_picture.js";
-import { isWhole, pan, rangeOf, zoom } from "./viewport.js";
 
 const REFINE_MS = 120;
 const LEAST_STEPS = 4;

@@ -1,19 +1,19 @@
 // The first view: sites down, steps across, one panel for each run. It owns what the panels share: the rows,
 // the ranges in view, the colours, and the cell that the pointer or the keyboard is on.
 
-import { ApiError, isAbort } from "./api.js";
+import { ApiError, isAbort } from "../model/api.js";
+import { labelsOf, stepsOf } from "../model/compare.js";
+import { arrange, toggled } from "../model/tree.js";
+import { isWhole, pan, rangeOf, zoom } from "../model/viewport.js";
+import { Scale, suggestedLimits } from "../draw/colors.js";
+import { debounce, h, oncePerFrame } from "../widgets/dom.js";
+import { listenToPointer } from "../widgets/gestures.js";
+import { Gutter, gutterWidth } from "../widgets/gutter.js";
+import { Legend } from "../widgets/legend.js";
+import { Summary } from "../widgets/summary.js";
 import { CellCursor } from "./cell_cursor.js";
-import { Scale, suggestedLimits } from "./colors.js";
-import { labelsOf, stepsOf } from "./compare.js";
-import { debounce, h, oncePerFrame } from "./dom.js";
-import { listenToPointer } from "./gestures.js";
-import { Gutter, gutterWidth } from "./gutter.js";
-import { Legend } from "./legend.js";
-import { MapPanel } from "./map_panel.js";
 import { mapTable, paintMapView } from "./map_export.js";
-import { Summary } from "./summary.js";
-import { arrange, toggled } from "./tree.js";
-import { isWhole, pan, rangeOf, zoom } from "./viewport.js";
+import { MapPanel } from "./map_panel.js";
 
 const REFINE_MS = 120;
 const LEAST_STEPS = 4;

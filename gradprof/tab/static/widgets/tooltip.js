@@ -1,10 +1,10 @@
 // The cell under the pointer, in plain numbers: what the picture knows at once, then what the `cell` route
 // says of the worst step in it.
 
-import { ApiError, figure, getCell, isAbort, Latest } from "./api.js";
+import { ApiError, figure, getCell, isAbort, Latest } from "../model/api.js";
+import { count, metricValue, number, share, stepSpan } from "../model/format.js";
+import { MISSING, NON_FINITE } from "../model/grid.js";
 import { debounce, h } from "./dom.js";
-import { count, metricValue, number, share, stepSpan } from "./format.js";
-import { MISSING, NON_FINITE } from "./grid.js";
 
 const WAIT_MS = 90;
 const MARGIN = 14;

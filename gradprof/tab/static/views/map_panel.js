@@ -1,13 +1,13 @@
 // The heat map of one run: its grids (the whole run, and a finer one of what is in view), its canvas and
 // the axis below it.
 
-import { getHeatmap, Latest } from "./api.js";
-import { drawStepAxis, stepTicks } from "./axes.js";
-import { isSigned } from "./colors.js";
-import { h, sizeCanvas } from "./dom.js";
-import { Grid, NON_FINITE } from "./grid.js";
-import { paintMap, worstCell } from "./heatmap.js";
-import { Panel } from "./panel.js";
+import { getHeatmap, Latest } from "../model/api.js";
+import { Grid, NON_FINITE } from "../model/grid.js";
+import { drawStepAxis, stepTicks } from "../draw/axes.js";
+import { isSigned } from "../draw/colors.js";
+import { paintMap, worstCell } from "../draw/heatmap.js";
+import { h, sizeCanvas } from "../widgets/dom.js";
+import { Panel } from "../widgets/panel.js";
 
 export const AXIS_HEIGHT = 24;
 const MARGIN = 0.25; // of the range in view, fetched on either side so that panning finds it there

@@ -1,10 +1,10 @@
 // One line that sums up a run: its size, and the worst that happened in it, when and where.
 
-import { ApiError, getCell, getHeatmap, figure, isAbort, Latest } from "./api.js";
-import { isSigned } from "./colors.js";
+import { ApiError, getCell, getHeatmap, figure, isAbort, Latest } from "../model/api.js";
+import { count, metricValue, plural } from "../model/format.js";
+import { Grid, NON_FINITE, worse } from "../model/grid.js";
+import { isSigned } from "../draw/colors.js";
 import { h } from "./dom.js";
-import { count, metricValue, plural } from "./format.js";
-import { Grid, NON_FINITE, worse } from "./grid.js";
 
 const MOST_COLUMNS = 4096;
 

@@ -1,6 +1,6 @@
 // An opened site as a table of its numbers.
 
-import { exactFloat32 } from "./format.js";
+import { exactFloat32 } from "../model/format.js";
 
 const LOGARITHMS = ["p01", "median", "p99", "abs_max", "abs_min"];
 const COUNTS = ["n_zero", "non_finite", "numel"];

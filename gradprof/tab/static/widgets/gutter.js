@@ -1,7 +1,7 @@
 // The names beside the rows: open groups as strips with their names along them, then a name for each row,
 // or for as many rows as have room. Laid out once, then shown as buttons or drawn for a picture.
 
-import { FONT, fit } from "./axes.js";
+import { FONT, fit } from "../draw/axes.js";
 import { h } from "./dom.js";
 
 const STRIP = 18;

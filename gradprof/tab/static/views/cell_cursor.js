@@ -1,7 +1,7 @@
 // The cell of the map that the pointer or the keyboard is on: its frame, its name, its figures.
 
-import { stepsOf } from "./compare.js";
-import { pan } from "./viewport.js";
+import { stepsOf } from "../model/compare.js";
+import { pan } from "../model/viewport.js";
 
 export class CellCursor {
   /** @param view the MapView */

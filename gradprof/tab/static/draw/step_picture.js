@@ -1,10 +1,10 @@
 // The profile of one step over depth: sites down in model order, log10 across; the largest magnitude and the
 // L2 norm of each site, and those of a pinned step as hollow points. Pure drawing.
 
+import { figure } from "../model/api.js";
+import { power } from "../model/format.js";
 import { FONT, line, niceTicks } from "./axes.js";
 import { specialColors } from "./colors.js";
-import { figure } from "./api.js";
-import { power } from "./format.js";
 import { dot, linear, polyline } from "./plot.js";
 
 export const FRAME = { left: 18, right: 22 };

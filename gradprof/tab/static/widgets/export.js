@@ -1,6 +1,6 @@
 // The current view as a PNG or CSV file.
 
-import { FONT } from "./axes.js";
+import { FONT } from "../draw/axes.js";
 import { h } from "./dom.js";
 
 const MARGIN = 16;

@@ -1,7 +1,7 @@
 // The routes of the backend: JSON, packed arrays, and errors that people can read.
 // The routes themselves are documented in gradprof/tab, beside the code that answers them.
 
-const BASE = new URL(".", import.meta.url);
+const BASE = new URL("..", import.meta.url);
 const ARRAYS = { float32: Float32Array, float64: Float64Array, uint8: Uint8Array, uint32: Uint32Array };
 
 /** What a route said went wrong, or why it could not be reached. */

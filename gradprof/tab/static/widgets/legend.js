@@ -1,9 +1,9 @@
 // The colour scale: a bar, its limits to be changed, and what the colours outside the scale mean.
 
-import { FONT } from "./axes.js";
-import { specialColors } from "./colors.js";
+import { number } from "../model/format.js";
+import { FONT } from "../draw/axes.js";
+import { specialColors } from "../draw/colors.js";
 import { h } from "./dom.js";
-import { number } from "./format.js";
 
 const BAR = 150;
 

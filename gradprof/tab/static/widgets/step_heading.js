@@ -1,10 +1,10 @@
 // The line above an opened step: which step it is, ways to others, the pin, and what the points mean.
 
-import { figure } from "./api.js";
+import { figure } from "../model/api.js";
+import { count, number } from "../model/format.js";
+import { SERIES } from "../draw/step_picture.js";
 import { backButton } from "./controls.js";
 import { h } from "./dom.js";
-import { count, number } from "./format.js";
-import { SERIES } from "./step_picture.js";
 
 export class StepHeading {
   /** @param actions {go(change), goTo(step), togglePin()} */

@@ -1,6 +1,6 @@
 // The place of one run in a view: its name (where runs are compared), a picture, and what went wrong there.
 
-import { Latest } from "./api.js";
+import { Latest } from "../model/api.js";
 import { h } from "./dom.js";
 
 export class Panel {

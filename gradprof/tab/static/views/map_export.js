@@ -1,10 +1,10 @@
 // The heat map as a picture on one canvas and as a table of its numbers.
 
-import { drawStepAxis, FONT } from "./axes.js";
-import { exactFloat32 } from "./format.js";
-import { MISSING, NON_FINITE } from "./grid.js";
-import { paintGutter } from "./gutter.js";
-import { paintLegend } from "./legend.js";
+import { exactFloat32 } from "../model/format.js";
+import { MISSING, NON_FINITE } from "../model/grid.js";
+import { drawStepAxis, FONT } from "../draw/axes.js";
+import { paintGutter } from "../widgets/gutter.js";
+import { paintLegend } from "../widgets/legend.js";
 
 const TOP = 22;
 

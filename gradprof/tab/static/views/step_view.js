@@ -1,18 +1,18 @@
 // An opened step, for each run shown: all sites in model order, with another step pinned beside it.
 
-import { ApiError, getStep, getStepByNumber, isAbort } from "./api.js";
-import { labelsOf, stepsOf } from "./compare.js";
-import { h, oncePerFrame, sizeCanvas } from "./dom.js";
-import { count } from "./format.js";
-import { listenToPointer } from "./gestures.js";
-import { Gutter, gutterWidth, paintGutter } from "./gutter.js";
-import { Panel } from "./panel.js";
-import { decades } from "./plot.js";
+import { ApiError, getStep, getStepByNumber, isAbort } from "../model/api.js";
+import { labelsOf, stepsOf } from "../model/compare.js";
+import { count } from "../model/format.js";
+import { arrange, toggled } from "../model/tree.js";
+import { isWhole, pan, rangeOf, zoom } from "../model/viewport.js";
+import { decades } from "../draw/plot.js";
+import { drawPowers, drawStep, SERIES, StepProfile } from "../draw/step_picture.js";
+import { h, oncePerFrame, sizeCanvas } from "../widgets/dom.js";
+import { listenToPointer } from "../widgets/gestures.js";
+import { Gutter, gutterWidth, paintGutter } from "../widgets/gutter.js";
+import { Panel } from "../widgets/panel.js";
+import { StepHeading } from "../widgets/step_heading.js";
 import { stepTable } from "./step_export.js";
-import { StepHeading } from "./step_heading.js";
-import { drawPowers, drawStep, SERIES, StepProfile } from "./step_picture.js";
-import { arrange, toggled } from "./tree.js";
-import { isWhole, pan, rangeOf, zoom } from "./viewport.js";
 
 const AXIS_HEIGHT = 24;
 const LEAST_ROWS = 3;

@@ -1,10 +1,10 @@
 // The picture of one site: log10|g| upwards, steps across. Each column is the histogram of its steps, with
 // quantiles and extrema drawn over it. Pure drawing; `data` is a SiteData.
 
+import { Columns } from "../model/columns.js";
+import { number } from "../model/format.js";
 import { drawPowerAxis, drawStepAxis, FONT, line } from "./axes.js";
 import { densityWords, specialColors, word } from "./colors.js";
-import { Columns } from "./columns.js";
-import { number } from "./format.js";
 import { linear, polyline } from "./plot.js";
 
 export const FRAME = { left: 46, right: 10, top: 14, bottom: 26 };

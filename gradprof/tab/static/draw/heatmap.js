@@ -1,7 +1,7 @@
 // The picture of the heat map: pure functions from grids, rows and ranges to pixels.
 
+import { MISSING, NON_FINITE, worse } from "../model/grid.js";
 import { specialColors, word } from "./colors.js";
-import { MISSING, NON_FINITE, worse } from "./grid.js";
 
 const LEAST_MARK = 5; // CSS pixels: a non-finite cell is never smaller
 const GAP_FROM = 12; // CSS pixels: rows at least this high are drawn apart

@@ -2,15 +2,26 @@
 
 import { count, power } from "../model/format.js";
 
+/** @import { Range } from "../model/viewport.js" */
+/** @typedef {CanvasRenderingContext2D} Context */
+/** @typedef {{width: number, height: number}} Size in CSS pixels */
+/** @typedef {"light" | "dark"} ThemeName */
+/** @typedef {"paper" | "ink" | "muted" | "line" | "grid" | "strip" | "accent" | "warm" | "density"} ThemeColor */
+/** @typedef {Record<ThemeColor, string> & {name: ThemeName}} Theme */
+/** @typedef {{x: number, step: number}} Tick */
+
 export const FONT = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 const TICK_SPACING = 90;
 
-/** Round values between `low` and `high`, at most about `most` of them; integers only where asked. */
+/**
+ * Round values between `low` and `high`, at most about `most` of them; integers only where asked.
+ * @param {number} low @param {number} high @param {number} most
+ */
 export function niceTicks(low, high, most, { integers = false } = {}) {
   const rough = (high - low) / Math.max(1, most);
   if (!(rough > 0)) return [low];
   const decade = 10 ** Math.floor(Math.log10(rough));
-  let step = [1, 2, 5, 10].map((m) => m * decade).find((s) => s >= rough * 0.999);
+  let step = decade * ([1, 2, 5].find((m) => m * decade >= rough * 0.999) ?? 10);
   if (integers) step = Math.max(1, Math.round(step));
   const ticks = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++)
@@ -19,8 +30,9 @@ export function niceTicks(low, high, most, { integers = false } = {}) {
 }
 
 /**
- * Ticks of an axis of steps: [{x, step}], x in CSS pixels.
+ * Ticks of an axis of steps, x in CSS pixels.
  * `stepAt` gives the step at an ordinal and grows with it; a tick stands at the middle of its step.
+ * @type {(columns: Range, width: number, stepAt: (ordinal: number) => number) => Tick[]}
  */
 export function stepTicks(columns, width, stepAt) {
   const last = Math.max(columns.from, columns.to - 1);
@@ -33,6 +45,7 @@ export function stepTicks(columns, width, stepAt) {
   }));
 }
 
+/** @type {(step: number, low: number, high: number, stepAt: (ordinal: number) => number) => number} */
 function ordinalOf(step, low, high, stepAt) {
   for (let i = 0; i < 40 && high - low > 1e-3; i++) {
     const middle = (low + high) / 2;
@@ -42,7 +55,10 @@ function ordinalOf(step, low, high, stepAt) {
   return high;
 }
 
-/** The axis of steps below a picture, from x0 on, with its top at y. */
+/**
+ * The axis of steps below a picture, from x0 on, with its top at y.
+ * @type {(ctx: Context, x0: number, y: number, width: number, ticks: Tick[], theme: Theme) => void}
+ */
 export function drawStepAxis(ctx, x0, y, width, ticks, theme) {
   ctx.font = FONT;
   ctx.textBaseline = "top";
@@ -58,7 +74,11 @@ export function drawStepAxis(ctx, x0, y, width, ticks, theme) {
   }
 }
 
-/** Powers of ten on the left of a picture, with faint lines across it. `yOf` maps log10 to CSS pixels. */
+/**
+ * Powers of ten on the left of a picture, with faint lines across it. `yOf` maps log10 to CSS pixels.
+ * @param {Context} ctx @param {number} x0 @param {number} width @param {number} low @param {number} high
+ * @param {number} height @param {(value: number) => number} yOf @param {Theme} theme
+ */
 export function drawPowerAxis(ctx, x0, width, low, high, height, yOf, theme) {
   ctx.font = FONT;
   ctx.textBaseline = "middle";
@@ -71,7 +91,10 @@ export function drawPowerAxis(ctx, x0, width, low, high, height, yOf, theme) {
   }
 }
 
-/** A crisp straight line one pixel wide. */
+/**
+ * A crisp straight line one pixel wide.
+ * @type {(ctx: Context, x0: number, y0: number, x1: number, y1: number) => void}
+ */
 export function line(ctx, x0, y0, x1, y1) {
   ctx.beginPath();
   ctx.moveTo(crisp(x0), crisp(y0));
@@ -79,9 +102,13 @@ export function line(ctx, x0, y0, x1, y1) {
   ctx.stroke();
 }
 
+/** @param {number} v */
 const crisp = (v) => Math.round(v) + 0.5;
 
-/** Text cut to `width` with an ellipsis at its start: the end of a module path tells more. */
+/**
+ * Text cut to `width` with an ellipsis at its start: the end of a module path tells more.
+ * @param {Context} ctx @param {string} text @param {number} width
+ */
 export function fit(ctx, text, width) {
   if (ctx.measureText(text).width <= width) return text;
   let [low, high] = [0, text.length];
@@ -93,10 +120,10 @@ export function fit(ctx, text, width) {
   return `…${text.slice(low)}`;
 }
 
-/** The page's colours for canvases, from its style sheet. */
+/** The page's colours for canvases, from its style sheet. @returns {Theme} */
 export function readTheme() {
   const style = getComputedStyle(document.documentElement);
   const names = ["paper", "ink", "muted", "line", "grid", "strip", "accent", "warm", "density"];
-  const colors = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
-  return { ...colors, name: document.documentElement.dataset.theme };
+  const colors = names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]);
+  return { ...Object.fromEntries(colors), name: document.documentElement.dataset.theme };
 }

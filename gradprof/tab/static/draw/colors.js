@@ -1,6 +1,9 @@
 // From a value to a colour. Both scales are perceptually even and safe for colour-blind people; what is no
 // plain number (non-finite, missing, undefined, all zero) has a colour or pattern that no scale contains.
 
+/** @import { ThemeName } from "./axes.js" */
+/** @import { Limits } from "./plot.js" */
+
 // viridis, at 16 even points
 const SEQUENTIAL = [
   "#440154",
@@ -50,17 +53,19 @@ const SPECIAL = {
     gap: "#16191d",
   },
 };
+/** @typedef {keyof typeof SPECIAL.light} SpecialColor */
 const STEPS = 256;
 
-/** Colours of the special cells as CSS text, for a theme. */
+/** Colours of the special cells as CSS text, for a theme. @param {ThemeName} theme */
 export const specialColors = (theme) => SPECIAL[theme];
 
-/** Words for shares from 0 to 1 of the fullest bin. */
+/** Words for shares from 0 to 1 of the fullest bin. @param {ThemeName} theme */
 export const densityWords = (theme) => wordsOf(DENSITY[theme]);
 
+/** @param {string[]} stops */
 const wordsOf = (stops) => Uint32Array.from({ length: STEPS }, (_, i) => word(mix(stops, i / (STEPS - 1))));
 
-/** A colour as one little-endian RGBA word of an ImageData. */
+/** A colour as one little-endian RGBA word of an ImageData. @param {string} css */
 export function word(css) {
   const [r, g, b] = channels(css);
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
@@ -68,6 +73,7 @@ export function word(css) {
 
 /** Colours from `low` to `high`; what lies outside has the colour of the nearer end. */
 export class Scale {
+  /** @param {string} metric @param {number} low @param {number} high @param {ThemeName} theme */
   constructor(metric, low, high, theme) {
     this.low = low;
     this.high = high;
@@ -75,7 +81,7 @@ export class Scale {
     this.words = wordsOf(this.stops);
   }
 
-  /** The word of a finite value. */
+  /** The word of a finite value. @param {number} value */
   word(value) {
     const place = Math.round(((value - this.low) / (this.high - this.low)) * (STEPS - 1));
     return this.words[Math.min(STEPS - 1, Math.max(0, place))];
@@ -87,10 +93,13 @@ export class Scale {
   }
 }
 
-/** Whether values of a metric go both ways from 0. */
+/** Whether values of a metric go both ways from 0. @param {string} metric */
 export const isSigned = (metric) => metric === "l2_change";
 
-/** Colour limits for a metric from the ranges that the backend suggests for each run shown. */
+/**
+ * Colour limits for a metric from the ranges that the backend suggests for each run shown.
+ * @type {(metric: string, ranges: Limits[]) => Limits}
+ */
 export function suggestedLimits(metric, ranges) {
   const known = ranges.filter((range) => Number.isFinite(range.low) && Number.isFinite(range.high));
   let low = known.length ? Math.min(...known.map((range) => range.low)) : 0;
@@ -110,7 +119,7 @@ export function suggestedLimits(metric, ranges) {
   return { low, high };
 }
 
-/** `stops` read at `place` between 0 and 1, as CSS text. */
+/** `stops` read at `place` between 0 and 1, as CSS text. @param {string[]} stops @param {number} place */
 function mix(stops, place) {
   const at = place * (stops.length - 1);
   const i = Math.min(stops.length - 2, Math.floor(at));
@@ -118,5 +127,7 @@ function mix(stops, place) {
   return `#${a.map((v, c) => hex(v + (b[c] - v) * (at - i))).join("")}`;
 }
 
+/** @param {string} css */
 const channels = (css) => [1, 3, 5].map((at) => parseInt(css.slice(at, at + 2), 16));
+/** @param {number} value */
 const hex = (value) => Math.round(value).toString(16).padStart(2, "0");

@@ -3,6 +3,28 @@
 import { MISSING, NON_FINITE, worse } from "../model/grid.js";
 import { specialColors, word } from "./colors.js";
 
+/** @import { Grid, Line } from "../model/grid.js" */
+/** @import { Range } from "../model/viewport.js" */
+/** @import { ThemeName } from "./axes.js" */
+/** @import { Scale, SpecialColor } from "./colors.js" */
+/** @typedef {{grid: Grid, lines: (Line | null)[]}} Layer with a line for each row, null where the grid has none */
+/** @typedef {{c0: number, c1: number}} Span of columns, both included */
+/** @typedef {Span & {layer: Layer}} Cells */
+/** @typedef {Cells | (Span & {layer: null})} Found */
+/** @typedef {Found & {x0: number, x1: number}} Segment of the pixels of a line, x1 excluded */
+/** @typedef {{r0: number, r1: number}} Rows r1 is excluded */
+/** @typedef {Rows & {y0: number, y1: number}} Band of pixels */
+/** @typedef {{x0: number, x1: number, y0: number, y1: number}} Mark */
+/** @typedef {Record<SpecialColor, number>} Words */
+/**
+ * @typedef {object} Style
+ * @property {Scale} scale
+ * @property {ThemeName} theme
+ * @property {boolean} signed
+ * @property {number} ratio device pixels of a CSS pixel
+ * @property {ReadonlySet<number>} ends the last rows of groups
+ */
+
 const LEAST_MARK = 5; // CSS pixels: a non-finite cell is never smaller
 const GAP_FROM = 12; // CSS pixels: rows at least this high are drawn apart
 const GROUP_GAP_FROM = 3; // and at least this high, groups are
@@ -10,10 +32,11 @@ const GROUP_GAP_FROM = 3; // and at least this high, groups are
 /**
  * Paints one run.
  *
- * @param layers [{grid, lines}] the finest first; `lines` has {values, flags} or null for each row
- * @param columns {from, to} ordinals in view, @param rows {from, to} rows in view, both fractional
- * @param style {scale, theme, signed, ratio, ends} `ratio`: device pixels of a CSS pixel; `ends`: the last
- * rows of groups
+ * @param {Pick<ImageData, "width" | "height" | "data">} image
+ * @param {Layer[]} layers the finest first
+ * @param {Range} columns ordinals in view, fractional
+ * @param {Range} rows rows in view, fractional
+ * @param {Style} style
  */
 export function paintMap(image, layers, columns, rows, style) {
   const { width, height } = image;
@@ -21,6 +44,7 @@ export function paintMap(image, layers, columns, rows, style) {
   const colors = words(style.theme);
   const segments = segmentsOf(layers, columns, width);
   const line = new Uint32Array(width);
+  /** @type {Mark[]} */
   const marks = [];
   pixels.fill(colors.gap);
   for (const band of bandsOf(rows, height, style)) {
@@ -33,13 +57,19 @@ export function paintMap(image, layers, columns, rows, style) {
   for (const mark of marks) stamp(pixels, width, height, mark, colors, style.ratio);
 }
 
+/** @param {ThemeName} theme @returns {Words} */
 function words(theme) {
-  return Object.fromEntries(Object.entries(specialColors(theme)).map(([name, css]) => [name, word(css)]));
+  const colors = Object.entries(specialColors(theme)).map(([name, css]) => [name, word(css)]);
+  return Object.fromEntries(colors);
 }
 
-/** Runs of pixel columns that show the same columns of the same layer: {x0, x1, layer, c0, c1}, c1 included. */
+/**
+ * Runs of pixel columns that show the same columns of the same layer.
+ * @type {(layers: Layer[], columns: Range, width: number) => Segment[]}
+ */
 function segmentsOf(layers, columns, width) {
   const perPixel = (columns.to - columns.from) / width;
+  /** @type {Segment[]} */
   const segments = [];
   for (let x = 0; x < width; x++) {
     const found = columnsUnder(layers, columns.from + x * perPixel, columns.from + (x + 1) * perPixel);
@@ -50,6 +80,7 @@ function segmentsOf(layers, columns, width) {
   return segments;
 }
 
+/** @type {(layers: Layer[], from: number, to: number) => Found} */
 function columnsUnder(layers, from, to) {
   const first = Math.floor(from + 1e-6);
   const last = Math.max(first, Math.ceil(to - 1e-6) - 1);
@@ -62,7 +93,10 @@ function columnsUnder(layers, from, to) {
   return { layer: null, c0: -1, c1: -1 };
 }
 
-/** Rows as bands of pixels {y0, y1, r0, r1}, r1 excluded: a row has some pixels, or a pixel several rows. */
+/**
+ * Rows as bands of pixels: a row has some pixels, or a pixel several rows.
+ * @type {(rows: Range, height: number, style: Style) => Band[]}
+ */
 function bandsOf(rows, height, { ratio, ends }) {
   const perRow = height / (rows.to - rows.from);
   const bands = [];
@@ -73,6 +107,7 @@ function bandsOf(rows, height, { ratio, ends }) {
     }
     return bands;
   }
+  /** @param {number} row */
   const apart = (row) => perRow >= (ends.has(row) ? GROUP_GAP_FROM : GAP_FROM) * ratio;
   for (let row = Math.floor(rows.from); row < Math.ceil(rows.to); row++) {
     const y0 = Math.max(0, Math.round((row - rows.from) * perRow));
@@ -85,9 +120,14 @@ function bandsOf(rows, height, { ratio, ends }) {
   return bands;
 }
 
-/** Fills `line` with the colours of a band; returns its missing segments, adds to `marks` its non-finite ones. */
+/**
+ * Fills `line` with the colours of a band; returns its missing segments, adds to `marks` its non-finite ones.
+ * @param {Uint32Array} line @param {Segment[]} segments @param {Band} band @param {Style} style
+ * @param {Words} colors @param {Mark[]} marks
+ */
 function paintLine(line, segments, band, style, colors, marks) {
   const holes = [];
+  /** @type {Mark | null} */
   let mark = null;
   for (const segment of segments) {
     const { x0, x1 } = segment;
@@ -105,12 +145,16 @@ function paintLine(line, segments, band, style, colors, marks) {
   return holes;
 }
 
+/** @type {(value: number, scale: Scale, colors: Words) => number} */
 function colorOf(value, scale, colors) {
   if (Number.isNaN(value)) return colors.undefined;
   return value === -Infinity ? colors.zero : scale.word(value);
 }
 
-/** The worst of the cells that lie under one rectangle of the picture; flags as in `Grid.worstOf`. */
+/**
+ * The worst of the cells that lie under one rectangle of the picture; flags as in `Grid.worstOf`.
+ * @type {(cells: Cells, rows: Rows, signed: boolean) => {value: number, flags: number}}
+ */
 export function worstCell({ layer, c0, c1 }, { r0, r1 }, signed) {
   let value = NaN;
   let nonFinite = 0;
@@ -128,7 +172,10 @@ export function worstCell({ layer, c0, c1 }, { r0, r1 }, signed) {
   return { value, flags: nonFinite | (missing & MISSING) };
 }
 
-/** Diagonal lines: no row was recorded here. */
+/**
+ * Diagonal lines: no row was recorded here.
+ * @type {(pixels: Uint32Array, width: number, y: number, hole: Segment, colors: Words, ratio: number) => void}
+ */
 function hatch(pixels, width, y, { x0, x1 }, colors, ratio) {
   const period = Math.round(6 * ratio);
   const stroke = Math.max(1, Math.round(1.5 * ratio));
@@ -137,7 +184,11 @@ function hatch(pixels, width, y, { x0, x1 }, colors, ratio) {
   }
 }
 
-/** A non-finite cell too small to be seen, as a square with an edge; larger ones are left as they are. */
+/**
+ * A non-finite cell too small to be seen, as a square with an edge; larger ones are left as they are.
+ * @param {Uint32Array} pixels @param {number} width @param {number} height
+ * @param {Mark} mark @param {Words} colors @param {number} ratio
+ */
 function stamp(pixels, width, height, mark, colors, ratio) {
   const least = Math.round(LEAST_MARK * ratio);
   if (mark.x1 - mark.x0 >= least && mark.y1 - mark.y0 >= least) return;
@@ -154,6 +205,7 @@ function stamp(pixels, width, height, mark, colors, ratio) {
   }
 }
 
+/** @type {(start: number, end: number, least: number, size: number) => [number, number]} */
 function grow(start, end, least, size) {
   if (end - start >= least) return [start, end];
   const from = Math.max(0, Math.min(size - least, Math.round((start + end - least) / 2)));

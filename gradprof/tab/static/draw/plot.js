@@ -1,9 +1,19 @@
 // What the pictures of an opened site and an opened step share: a frame with scales, and lines in it.
 
-/** A linear map of [a, b] onto [start, end]. */
+/** @import { Context } from "./axes.js" */
+/** @typedef {{low: number, high: number}} Limits */
+/** @typedef {{color: string, width?: number, alpha?: number, dash?: number[]}} Stroke */
+
+/**
+ * A linear map of [a, b] onto [start, end].
+ * @type {(a: number, b: number, start: number, end: number) => (value: number) => number}
+ */
 export const linear = (a, b, start, end) => (value) => start + ((value - a) / (b - a)) * (end - start);
 
-/** Whole decades around finite values, with a little air; a decade around `fallback` if there is none. */
+/**
+ * Whole decades around finite values, with a little air; a decade around `fallback` if there is none.
+ * @type {(values: Iterable<number>, fallback?: number) => Limits}
+ */
 export function decades(values, fallback = 0) {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
@@ -15,7 +25,10 @@ export function decades(values, fallback = 0) {
   return { low: Math.floor(low - 0.3), high: Math.ceil(high + 0.3) };
 }
 
-/** A line through points; it breaks at NaN, and what is infinite is held at the frame by the scales. */
+/**
+ * A line through points; it breaks at NaN, and what is infinite is held at the frame by the scales.
+ * @type {(ctx: Context, points: number[][], stroke: Stroke) => void}
+ */
 export function polyline(ctx, points, { color, width = 1, alpha = 1, dash = [] }) {
   ctx.save();
   ctx.globalAlpha = alpha;
@@ -37,7 +50,8 @@ export function polyline(ctx, points, { color, width = 1, alpha = 1, dash = [] }
   ctx.restore();
 }
 
-export function dot(ctx, x, y, radius, { fill = null, stroke = null }) {
+/** @type {(ctx: Context, x: number, y: number, radius: number, style: {fill?: string, stroke?: string}) => void} */
+export function dot(ctx, x, y, radius, { fill, stroke }) {
   ctx.beginPath();
   ctx.arc(x, y, radius, 0, 2 * Math.PI);
   if (fill) {

@@ -7,32 +7,50 @@ import { drawPowerAxis, drawStepAxis, FONT, line } from "./axes.js";
 import { densityWords, specialColors, word } from "./colors.js";
 import { linear, polyline } from "./plot.js";
 
+/** @import { Magnitude, SiteHistory } from "../model/replies.js" */
+/** @import { Range } from "../model/viewport.js" */
+/** @import { Context, Size, Theme, Tick } from "./axes.js" */
+/** @import { Limits } from "./plot.js" */
+/** @typedef {(value: number) => number} Mapping of values to CSS pixels */
+/** @typedef {{x: Mapping, y: Mapping}} Scales */
+/**
+ * What a picture shows: `ticks` are those of the axis of steps.
+ * @typedef {{columns: Range, powers: Limits, ticks: Tick[], threshold: number, theme: Theme}} SiteScene
+ */
+
 export const FRAME = { left: 46, right: 10, top: 14, bottom: 26 };
 const LANE = 6; // the strip above the picture that marks non-finite steps
 
-/** The lines over the picture: arrays of the reply, a name for them, how they are drawn. */
+/**
+ * The lines over the picture: arrays of the reply, a name for them, how they are drawn.
+ * @type {(theme: Theme) => {names: Magnitude[], title: string, color: string, width: number}[]}
+ */
 export const linesOf = (theme) => [
-  [["abs_max", "abs_min"], "largest, smallest > 0", { color: theme.ink, width: 1 }],
-  [["p99", "p01"], "99 %, 1 %", { color: theme.warm, width: 1 }],
-  [["median"], "median", { color: theme.warm, width: 2.5 }],
+  { names: ["abs_max", "abs_min"], title: "largest, smallest > 0", color: theme.ink, width: 1 },
+  { names: ["p99", "p01"], title: "99 %, 1 %", color: theme.warm, width: 1 },
+  { names: ["median"], title: "median", color: theme.warm, width: 2.5 },
 ];
 
 /** One reply of the `site` route. */
 export class SiteData extends Columns {
+  /** @param {SiteHistory} reply */
   constructor({ header, arrays }) {
     super(arrays);
-    Object.assign(this, arrays);
+    this.of = arrays;
     this.binEdges = header.bin_edges_log10;
     this.bins = this.binEdges.length - 1;
   }
 
-  /** Whether any of a column's steps has a row. */
+  /** Whether any of a column's steps has a row. @param {number} column */
   has(column) {
-    return this.numel[column] > 0;
+    return this.of.numel[column] > 0;
   }
 }
 
-/** Scales of a picture of `width` × `height` CSS pixels. */
+/**
+ * Scales of a picture of `width` × `height` CSS pixels.
+ * @type {(columns: Range, powers: Limits, width: number, height: number) => Scales}
+ */
 export function scalesOf(columns, powers, width, height) {
   return {
     x: linear(columns.from, columns.to, FRAME.left, width - FRAME.right),
@@ -40,12 +58,11 @@ export function scalesOf(columns, powers, width, height) {
   };
 }
 
-/** Draws everything; `ticks` are those of the axis of steps. */
-export function drawSite(ctx, size, data, view) {
-  const { columns, powers, ticks, threshold, theme } = view;
+/** Draws everything. @type {(ctx: Context, size: Size, data: SiteData, scene: SiteScene) => void} */
+export function drawSite(ctx, size, data, { columns, powers, ticks, threshold, theme }) {
   const { x, y } = scalesOf(columns, powers, size.width, size.height);
   const [left, right] = [FRAME.left, size.width - FRAME.right];
-  drawDensity(ctx, data, { x, y, left, right, columns, powers }, theme);
+  drawDensity(ctx, data, { y, left, right, columns, powers }, theme);
   drawPowerAxis(ctx, left, right - left, powers.low, powers.high, size.height, y, theme);
   drawStepAxis(ctx, left, size.height - FRAME.bottom, right - left, ticks, theme);
   drawThreshold(ctx, left, right, y(Math.log10(threshold)), threshold, theme);
@@ -54,10 +71,10 @@ export function drawSite(ctx, size, data, view) {
   ctx.rect(left, FRAME.top + LANE, right - left, size.height - FRAME.top - LANE - FRAME.bottom);
   ctx.clip();
   const spacing = (right - left) / Math.max(1, data.columns);
-  for (const [names, , { color, width }] of linesOf(theme)) {
+  for (const { names, color, width } of linesOf(theme)) {
     // Lines that swing from pixel to pixel would hide what they are drawn over.
     const style = { color, width: Math.min(width, Math.max(0.75, spacing / 2)), alpha: spacing < 3 ? 0.6 : 1 };
-    for (const name of names) polyline(ctx, pointsOf(data, data[name], x, y, powers), style);
+    for (const name of names) polyline(ctx, pointsOf(data, data.of[name], x, y, powers), style);
   }
   ctx.restore();
   drawLane(ctx, data, x, left, right, theme);
@@ -66,6 +83,7 @@ export function drawSite(ctx, size, data, view) {
 /**
  * A step's value spans its column, so that one step of a long run stays as wide as its column. The line breaks
  * where it comes to zero or leaves it: a zero is a mark at the bottom, not the end of a fall.
+ * @type {(data: SiteData, values: Float32Array, x: Mapping, y: Mapping, powers: Limits) => number[][]}
  */
 function pointsOf(data, values, x, y, { low, high }) {
   const points = [];
@@ -79,8 +97,12 @@ function pointsOf(data, values, x, y, { low, high }) {
   return points;
 }
 
-/** The histograms as one image: a bin's share of its column's fullest bin, by its square root. */
-function drawDensity(ctx, data, { x, y, left, right, columns, powers }, theme) {
+/**
+ * The histograms as one image: a bin's share of its column's fullest bin, by its square root.
+ * @typedef {{y: Mapping, left: number, right: number, columns: Range, powers: Limits}} Area
+ * @type {(ctx: Context, data: SiteData, area: Area, theme: Theme) => void}
+ */
+function drawDensity(ctx, data, { y, left, right, columns, powers }, theme) {
   const ratio = ctx.getTransform().a;
   const offset = ctx.getTransform();
   const [top, bottom] = [y(powers.high), y(powers.low)];
@@ -108,7 +130,10 @@ function drawDensity(ctx, data, { x, y, left, right, columns, powers }, theme) {
   ctx.putImageData(image, Math.round(offset.e + left * ratio), Math.round(offset.f + top * ratio));
 }
 
-/** For each pixel row the bin under it, -1 outside of the bins. */
+/**
+ * For each pixel row the bin under it, -1 outside of the bins.
+ * @type {(data: SiteData, powers: Limits, height: number) => Int32Array}
+ */
 function binsOf(data, { low, high }, height) {
   const [first, last] = [data.binEdges[0], data.binEdges[data.bins]];
   return Int32Array.from({ length: height }, (_, py) => {
@@ -118,11 +143,12 @@ function binsOf(data, { low, high }, height) {
   });
 }
 
+/** @param {SiteData} data @param {Theme} theme */
 function columnColors(data, theme) {
   const words = densityWords(theme.name);
   const colors = new Uint32Array(data.columns * data.bins);
   for (let column = 0; column < data.columns; column++) {
-    const counts = data.hist.subarray(column * data.bins, (column + 1) * data.bins);
+    const counts = data.of.hist.subarray(column * data.bins, (column + 1) * data.bins);
     const fullest = counts.reduce((most, n) => Math.max(most, n), 1);
     counts.forEach((n, bin) => {
       colors[column * data.bins + bin] = words[Math.round(Math.sqrt(n / fullest) * (words.length - 1))];
@@ -131,6 +157,7 @@ function columnColors(data, theme) {
   return colors;
 }
 
+/** @type {(ctx: Context, left: number, right: number, y: number, threshold: number, theme: Theme) => void} */
 function drawThreshold(ctx, left, right, y, threshold, theme) {
   ctx.save();
   ctx.strokeStyle = theme.accent;
@@ -144,10 +171,11 @@ function drawThreshold(ctx, left, right, y, threshold, theme) {
   ctx.restore();
 }
 
+/** @type {(ctx: Context, data: SiteData, x: Mapping, left: number, right: number, theme: Theme) => void} */
 function drawLane(ctx, data, x, left, right, theme) {
   ctx.fillStyle = specialColors(theme.name).nonFinite;
   for (let column = 0; column < data.columns; column++) {
-    if (!(data.non_finite[column] > 0)) continue;
+    if (!(data.of.non_finite[column] > 0)) continue;
     const [start, end] = [x(data.firstOrdinals[column]), x(data.lastOrdinals[column] + 1)];
     const width = Math.max(4, end - start);
     const from = Math.max(left, (start + end - width) / 2);

@@ -7,53 +7,76 @@ import { FONT, line, niceTicks } from "./axes.js";
 import { specialColors } from "./colors.js";
 import { dot, linear, polyline } from "./plot.js";
 
+/** @import { Step } from "../model/replies.js" */
+/** @import { RunInfo } from "../model/run_info.js" */
+/** @import { Row } from "../model/tree.js" */
+/** @import { Range } from "../model/viewport.js" */
+/** @import { Context, Size, Theme } from "./axes.js" */
+/** @import { Limits } from "./plot.js" */
+/** @typedef {{rows: Range, powers: Limits, threshold: number, theme: Theme}} StepScene what a picture shows */
+/** @typedef {{x: (value: number) => number, y: (row: number) => number}} Scales to CSS pixels */
+
 export const FRAME = { left: 18, right: 22 };
+/** @type {{metric: "log10_abs_max" | "log10_l2", title: string, color: "warm" | "accent"}[]} */
 export const SERIES = [
-  ["log10_abs_max", "largest |g|", "warm"],
-  ["log10_l2", "L2 norm", "accent"],
+  { metric: "log10_abs_max", title: "largest |g|", color: "warm" },
+  { metric: "log10_l2", title: "L2 norm", color: "accent" },
 ];
 const DOTS_FROM = 4; // CSS pixels of a row
 
 /** A reply of the `step` route by rows: for each metric the worst of a row's members, NaN where none came. */
 export class StepProfile {
+  /** @param {Step} reply @param {Row[]} rows @param {RunInfo} info */
   constructor(reply, rows, info) {
     this.step = reply.step;
-    this.scalars = reply.scalars ?? {};
+    this.scalars = reply.scalars;
     const lineOf = new Map(reply.sites.map((site, at) => [site, at]));
     const lines = rows.map((row) =>
-      row.sites.map((label) => lineOf.get(info.indexOf.get(label))).filter((at) => at !== undefined),
+      row.sites.map((label) => lineOf.get(info.indexOf.get(label) ?? -1)).filter((at) => at !== undefined),
     );
     this.present = lines.map((members) => members.length > 0);
+    /** @param {string} name */
     const worst = (name) =>
       lines.map((members) =>
         members.reduce((most, at) => larger(most, figure(reply.metrics[name][at])), NaN),
       );
-    this.values = Object.fromEntries(
-      [...SERIES.map(([name]) => name), "non_finite"].map((name) => [name, worst(name)]),
-    );
+    this.values = {
+      log10_abs_max: worst("log10_abs_max"),
+      log10_l2: worst("log10_l2"),
+      non_finite: worst("non_finite"),
+    };
   }
 }
 
+/** @param {number} a @param {number} b */
 const larger = (a, b) => (Number.isNaN(a) || b > a ? b : a);
 
-/** Scales of a picture of `width` × `height` CSS pixels; a row's y is its middle. */
+/**
+ * Scales of a picture of `width` × `height` CSS pixels; a row's y is its middle.
+ * @type {(rows: Range, powers: Limits, width: number, height: number) => Scales}
+ */
 export function scalesOf(rows, powers, width, height) {
   const y = linear(rows.from, rows.to, 0, height);
   return { x: linear(powers.low, powers.high, FRAME.left, width - FRAME.right), y: (row) => y(row + 0.5) };
 }
 
-/** Draws the profile, and the pinned one behind it. */
+/**
+ * Draws the profile, and the pinned one behind it.
+ * @param {Context} ctx @param {Size} size @param {StepProfile | null} profile @param {StepProfile | null} pinned
+ * @param {StepScene} scene
+ */
 export function drawStep(ctx, size, profile, pinned, { rows, powers, threshold, theme }) {
   const scales = scalesOf(rows, powers, size.width, size.height);
   drawLines(ctx, size, rows, powers, scales, theme);
   drawThreshold(ctx, size, scales.x(Math.log10(threshold)), theme);
-  if (pinned) drawProfile(ctx, pinned, rows, powers, scales, size, theme, true);
+  if (pinned) drawProfile(ctx, pinned, powers, scales, size, theme, true);
   if (profile) {
-    drawProfile(ctx, profile, rows, powers, scales, size, theme, false);
-    drawAbsent(ctx, profile, rows, scales, size, theme);
+    drawProfile(ctx, profile, powers, scales, size, theme, false);
+    drawAbsent(ctx, profile, scales, size, theme);
   }
 }
 
+/** @type {(ctx: Context, size: Size, rows: Range, powers: Limits, scales: Scales, theme: Theme) => void} */
 function drawLines(ctx, { width, height }, rows, powers, { x, y }, theme) {
   ctx.strokeStyle = theme.grid;
   for (const exponent of niceTicks(powers.low, powers.high, width / 60, { integers: true }))
@@ -64,7 +87,7 @@ function drawLines(ctx, { width, height }, rows, powers, { x, y }, theme) {
   ctx.globalAlpha = 1;
 }
 
-/** The powers of ten below the profile. */
+/** The powers of ten below the profile. @type {(ctx: Context, y: number, width: number, powers: Limits, theme: Theme) => void} */
 export function drawPowers(ctx, y, width, powers, theme) {
   const x = linear(powers.low, powers.high, FRAME.left, width - FRAME.right);
   ctx.font = FONT;
@@ -75,6 +98,7 @@ export function drawPowers(ctx, y, width, powers, theme) {
     ctx.fillText(power(exponent), x(exponent), y + 6);
 }
 
+/** @type {(ctx: Context, size: Size, x: number, theme: Theme) => void} */
 function drawThreshold(ctx, { height }, x, theme) {
   ctx.save();
   ctx.strokeStyle = theme.muted;
@@ -83,11 +107,16 @@ function drawThreshold(ctx, { height }, x, theme) {
   ctx.restore();
 }
 
-function drawProfile(ctx, profile, rows, powers, { x, y }, { height }, theme, hollow) {
+/**
+ * @param {Context} ctx @param {StepProfile} profile @param {Limits} powers @param {Scales} scales @param {Size} size
+ * @param {Theme} theme @param {boolean} hollow
+ */
+function drawProfile(ctx, profile, powers, { x, y }, { height }, theme, hollow) {
+  /** @param {number} value */
   const held = (value) => x(Math.max(powers.low, Math.min(powers.high, value)));
   const dots = y(1) - y(0) >= DOTS_FROM;
-  for (const [name, , color] of SERIES) {
-    const points = profile.values[name].map((value, row) => [held(value), y(row)]);
+  for (const { metric, color } of SERIES) {
+    const points = profile.values[metric].map((value, row) => [held(value), y(row)]);
     ctx.globalAlpha = hollow ? 0.3 : 0.75;
     polyline(ctx, points, { color: theme[color], width: hollow ? 1 : 1.25, dash: hollow ? [3, 3] : [] });
     ctx.globalAlpha = hollow ? 0.7 : 1;
@@ -105,8 +134,11 @@ function drawProfile(ctx, profile, rows, powers, { x, y }, { height }, theme, ho
   }
 }
 
-/** Marks non-finite sites at the right edge, and sites that no gradient reached by a dash at the left. */
-function drawAbsent(ctx, profile, rows, { y }, { width }, theme) {
+/**
+ * Marks non-finite sites at the right edge, and sites that no gradient reached by a dash at the left.
+ * @type {(ctx: Context, profile: StepProfile, scales: Scales, size: Size, theme: Theme) => void}
+ */
+function drawAbsent(ctx, profile, { y }, { width }, theme) {
   const special = specialColors(theme.name);
   const size = Math.max(4, Math.min(10, y(1) - y(0) - 2));
   profile.present.forEach((present, row) => {

@@ -1,7 +1,11 @@
 // Columns of one or more steps each, as the `heatmap` and `site` routes give them.
 
+/** @import { Places } from "./replies.js" */
+/** @import { Range } from "./viewport.js" */
+/** @typedef {Range & {first_step: number, last_step: number}} Span */
+
 export class Columns {
-  /** @param arrays `first_ordinal`, `last_ordinal`, `first_step`, `last_step`: float64 [columns] */
+  /** @param {Places} arrays */
   constructor(arrays) {
     this.firstOrdinals = arrays.first_ordinal;
     this.lastOrdinals = arrays.last_ordinal;
@@ -12,7 +16,7 @@ export class Columns {
     this.to = this.columns ? this.lastOrdinals[this.columns - 1] + 1 : 0;
   }
 
-  /** The column that holds an ordinal, or -1. */
+  /** The column that holds an ordinal, or -1. @param {number} ordinal */
   columnAt(ordinal) {
     if (ordinal < this.from || ordinal >= this.to) return -1;
     let [low, high] = [0, this.columns - 1];
@@ -24,7 +28,7 @@ export class Columns {
     return low;
   }
 
-  /** The step at a fractional ordinal, read between the ends of its column. */
+  /** The step at a fractional ordinal, read between the ends of its column. @param {number} ordinal */
   stepAt(ordinal) {
     const column = this.columnAt(Math.floor(ordinal));
     if (column < 0) return NaN;
@@ -33,7 +37,7 @@ export class Columns {
     return this.firstSteps[column] + share * (this.lastSteps[column] - this.firstSteps[column]);
   }
 
-  /** The ordinals and steps of a span of columns, both included. */
+  /** The ordinals and steps of a span of columns, both included. @type {(c0: number, c1?: number) => Span} */
   span(c0, c1 = c0) {
     return {
       from: this.firstOrdinals[c0],
@@ -43,12 +47,12 @@ export class Columns {
     };
   }
 
-  /** Whether all of the steps between two ordinals are here. */
+  /** Whether all of the steps between two ordinals are here. @param {Range} range */
   covers({ from, to }) {
     return this.from <= from && to <= this.to;
   }
 
-  /** The columns that overlap a range of ordinals. */
+  /** The columns that overlap a range of ordinals. @param {Range} range */
   *within({ from, to }) {
     for (let column = 0; column < this.columns; column++) {
       if (this.lastOrdinals[column] >= Math.floor(from) && this.firstOrdinals[column] < to) yield column;

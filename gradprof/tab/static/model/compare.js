@@ -1,10 +1,17 @@
 // Two runs side by side: the rows and the limits that both are shown with.
 
-/** Labels of both runs in model order: the first's, with those that only the second has put behind the
- * label that they follow there. */
+/** @import { RunInfo } from "./run_info.js" */
+
+/**
+ * Labels of both runs in model order: the first's, with those that only the second has put behind the
+ * label that they follow there.
+ * @type {(first: string[], second: string[]) => string[]}
+ */
 function mergeLabels(first, second) {
   const known = new Set(first);
+  /** @type {Map<string | null, string[]>} */
   const following = new Map(); // label (null: the start) to what comes behind it
+  /** @type {string | null} */
   let anchor = null;
   for (const label of second) {
     if (known.has(label)) anchor = label;
@@ -16,13 +23,13 @@ function mergeLabels(first, second) {
   ];
 }
 
-/** Labels of a kind over all runs shown. */
+/** Labels of a kind over all runs shown. @type {(infos: RunInfo[], kind: string) => string[]} */
 export const labelsOf = (infos, kind) => infos.map((info) => info.labels(kind)).reduce(mergeLabels);
 
-/** The steps that the shared axis spans: those of the longest run, at least one. */
+/** The steps that the shared axis spans: those of the longest run, at least one. @param {RunInfo[]} infos */
 export const stepsOf = (infos) => Math.max(1, ...infos.map((info) => info.n));
 
-/** The kinds that any run has, in their usual order. */
+/** The kinds that any run has, in their usual order. @param {RunInfo[]} infos */
 export function kindsOf(infos) {
   const present = new Set(infos.flatMap((info) => info.kinds));
   return ["param", "output", "input"].filter((kind) => present.has(kind));

@@ -3,6 +3,10 @@
 import { figure } from "./api.js";
 import { Columns } from "./columns.js";
 
+/** @import { Heatmap } from "./replies.js" */
+/** @typedef {{values: Float32Array, flags: Uint8Array}} Line of one row over the columns */
+/** @typedef {"nonFinite" | "missing" | "zero" | "undefined"} Special kinds of cells that are no plain number */
+
 export const NON_FINITE = 1;
 export const MISSING = 2;
 const PARTLY_MISSING = 4;
@@ -10,6 +14,7 @@ const PARTLY_MISSING = 4;
 const SAMPLE = 50_000; // values that limits are taken from
 
 export class Grid extends Columns {
+  /** @param {Heatmap} reply */
   constructor({ header, arrays }) {
     super(arrays);
     this.sites = header.sites;
@@ -19,17 +24,20 @@ export class Grid extends Columns {
     this.lineOf = new Map(header.sites.map((site, line) => [site, line]));
   }
 
-  /** {values, flags} of one site over the columns; null where the grid does not have it. */
+  /** One site, by its index; null where the grid does not have it. @type {(site?: number) => Line | null} */
   line(site) {
-    const line = this.lineOf.get(site);
+    const line = site === undefined ? undefined : this.lineOf.get(site);
     if (line === undefined) return null;
     const [start, end] = [line * this.columns, (line + 1) * this.columns];
     return { values: this.values.subarray(start, end), flags: this.flags.subarray(start, end) };
   }
 
-  /** {values, flags} of several sites as one: in each column its worst member. */
+  /**
+   * Several sites as one: in each column its worst member.
+   * @type {(sites: number[], signed: boolean) => Line | null}
+   */
   worstOf(sites, signed) {
-    const lines = sites.map((site) => this.line(site)).filter(Boolean);
+    const lines = sites.map((site) => this.line(site)).filter((line) => line !== null);
     if (lines.length === 0) return null;
     if (lines.length === 1) return lines[0];
     const values = new Float32Array(this.columns).fill(NaN);
@@ -47,7 +55,7 @@ export class Grid extends Columns {
     return { values, flags };
   }
 
-  /** Which kinds of cells that are no plain number there are. */
+  /** Which kinds of cells that are no plain number there are. @returns {Record<Special, boolean>} */
   special() {
     const kinds = { nonFinite: false, missing: false, zero: false, undefined: false };
     this.values.forEach((value, at) => {
@@ -65,12 +73,15 @@ export class Grid extends Columns {
     const stride = Math.ceil(this.values.length / SAMPLE);
     const shown = this.values.filter((value, at) => at % stride === 0 && Number.isFinite(value)).sort();
     const low = shown[Math.floor(0.02 * shown.length)] ?? NaN;
-    const range = Object.fromEntries(["low", "high"].map((end) => [end, figure(this.range?.[end])]));
-    return { low: low < range.low ? low : range.low, high: range.high };
+    const suggested = figure(this.range.low);
+    return { low: low < suggested ? low : suggested, high: figure(this.range.high) };
   }
 }
 
-/** The larger of two values (by magnitude where `signed`), NaN counting for nothing. */
+/**
+ * The larger of two values (by magnitude where `signed`), NaN counting for nothing.
+ * @type {(a: number, b: number, signed: boolean) => number}
+ */
 export function worse(a, b, signed) {
   if (Number.isNaN(a)) return b;
   if (Number.isNaN(b)) return a;

@@ -13,8 +13,8 @@ export function siteTable(panels, columns) {
   for (const { info, site, data } of panels.filter((panel) => panel.data)) {
     for (const column of data.within(columns)) {
       const { first_step, last_step } = data.span(column);
-      const logarithms = LOGARITHMS.map((name) => exactFloat32(data[name][column]));
-      const counts = COUNTS.map((name) => data[name][column]);
+      const logarithms = LOGARITHMS.map((name) => exactFloat32(data.of[name][column]));
+      const counts = COUNTS.map((name) => data.of[name][column]);
       table.push([info.run, site, first_step, last_step, ...logarithms, ...counts]);
     }
   }

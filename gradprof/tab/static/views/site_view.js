@@ -135,7 +135,7 @@ export class SiteView {
   /** The powers of ten that all panels span, the threshold among them. */
   get powers() {
     const arrays = this.panels.flatMap(({ whole, data }) => [whole, data].filter(Boolean));
-    const values = arrays.flatMap((data) => ARRAYS_FOR_RANGE.flatMap((name) => [...data[name]]));
+    const values = arrays.flatMap((data) => ARRAYS_FOR_RANGE.flatMap((name) => [...data.of[name]]));
     return decades([...values, Math.log10(this.app.infos[0].threshold)]);
   }
 
@@ -147,12 +147,12 @@ export class SiteView {
       this.#drawPanel(sizeCanvas(panel.canvas, width, height), panel, { width, height });
     }
     this.key.replaceChildren(
-      ...linesOf(theme).map(([, name, { color, width }]) =>
+      ...linesOf(theme).map(({ title, color, width }) =>
         h(
           "span",
           { class: "key" },
           h("i", { class: "stroke", style: `border-top:${width}px solid ${color}` }),
-          name,
+          title,
         ),
       ),
     );
@@ -208,12 +208,12 @@ export class SiteView {
     const data = panel.data?.columnAt(ordinal) >= 0 ? panel.data : panel.whole;
     const column = data ? data.columnAt(ordinal) : -1;
     if (column < 0) return this.#leave();
-    const flags = (data.has(column) ? 0 : MISSING) | (data.non_finite[column] > 0 ? NON_FINITE : 0);
+    const flags = (data.has(column) ? 0 : MISSING) | (data.of.non_finite[column] > 0 ? NON_FINITE : 0);
     this.picked = {
       info: panel.info,
       site: this.state.site,
       metric: "log10_abs_max",
-      value: data.abs_max[column],
+      value: data.of.abs_max[column],
       flags,
       ...data.span(column),
     };

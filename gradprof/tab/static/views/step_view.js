@@ -141,7 +141,7 @@ export class StepView {
   /** The powers of ten that all panels span, the threshold among them. */
   get powers() {
     const profiles = this.panels.flatMap(({ profile, pinned }) => [profile, pinned].filter(Boolean));
-    const values = profiles.flatMap((profile) => SERIES.flatMap(([name]) => profile.values[name]));
+    const values = profiles.flatMap((profile) => SERIES.flatMap(({ metric }) => profile.values[metric]));
     return decades([...values, Math.log10(this.app.infos[0].threshold)]);
   }
 

@@ -49,8 +49,8 @@ export class StepHeading {
     this.pin.setAttribute("aria-pressed", String(isPinned));
     const scalars = Object.entries(profile?.scalars ?? {});
     this.detail.textContent = scalars.map(([name, value]) => `${name} ${number(figure(value))}`).join(" · ");
-    const series = SERIES.map(([, name, color]) =>
-      key(name, { class: "dot", style: `background:var(--${color})` }),
+    const series = SERIES.map(({ title, color }) =>
+      key(title, { class: "dot", style: `background:var(--${color})` }),
     );
     this.keys.replaceChildren(
       ...series,

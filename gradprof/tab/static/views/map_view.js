@@ -93,7 +93,8 @@ export class MapView {
     this.#arrange();
     this.#measure();
     this.#paint();
-    this.summary.show(this.panels[0]);
+    const [first] = this.panels;
+    this.summary.show(first.info, first.layers.at(-1)?.grid ?? null, first.query);
     this.#refineSoon();
   }
 

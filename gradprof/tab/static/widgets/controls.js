@@ -6,11 +6,30 @@ import { KIND_TITLES } from "../model/run_info.js";
 import { filterProblem } from "../model/tree.js";
 import { debounce, h } from "./dom.js";
 
+/** @import { ListedRun } from "../model/replies.js" */
+/** @import { RunInfo } from "../model/run_info.js" */
+/** @import { State, Store } from "../model/state.js" */
+/**
+ * What is controlled.
+ * @typedef {object} Controlled
+ * @property {Store} store
+ * @property {ListedRun[]} runs
+ * @property {RunInfo[]} infos of the runs shown
+ * @property {string} run
+ * @property {string} kind
+ * @property {object | null} view
+ * @property {{toggle(): void}} keys
+ * @property {() => void} savePng
+ * @property {() => void} saveCsv
+ */
+
 const TYPING_MS = 150;
 
 export class Controls {
+  /** @param {Controlled} app */
   constructor(app) {
     this.app = app;
+    /** @param {Partial<State>} changes */
     const set = (changes) => app.store.set(changes);
     this.run = choice("run", "Run", (run) => set({ run, ...RANGES }));
     this.other = choice("other", "Beside it", (other) => set({ other }));
@@ -18,8 +37,11 @@ export class Controls {
       set({ kind, collapsed: [], top: null, bottom: null }),
     );
     this.metric = choice("metric", "Colour", (metric) => set({ metric, low: null, high: null }));
-    this.order = choice("order", "Order", (order) => set({ order, top: null, bottom: null }));
-    this.filter = this.#filterBox(debounce((filter) => set({ filter, top: null, bottom: null }), TYPING_MS));
+    this.order = choice("order", "Order", (order) =>
+      set({ order: order === "worst" ? "worst" : "model", top: null, bottom: null }),
+    );
+    const filtered = debounce((/** @type {string} */ filter) => set({ filter, top: null, bottom: null }), TYPING_MS);
+    this.filter = this.#filterBox(filtered);
     this.png = button("png", "PNG", "Save this view as a picture", () => app.savePng());
     this.csv = button("csv", "CSV", "Save the numbers of this view", () => app.saveCsv());
     const keys = button("keys", "?", "Keys and gestures", () => app.keys.toggle());
@@ -60,7 +82,7 @@ export class Controls {
     this.#hide(state.view);
   }
 
-  /** Shows what is of use: all of it beside the map, less beside other views, nothing without a run. */
+  /** Shows what is of use: all of it beside the map, less beside other views, nothing without a run. @param {State["view"]} view */
   #hide(view) {
     const { runs, infos } = this.app;
     const useful = infos.length > 0 && this.app.view !== null;
@@ -71,6 +93,7 @@ export class Controls {
     this.png.hidden = this.csv.hidden = !useful;
   }
 
+  /** @param {(filter: string) => void} changed */
   #filterBox(changed) {
     const input = h("input", {
       type: "search",
@@ -83,6 +106,7 @@ export class Controls {
       mark(input);
       changed(input.value);
     });
+    /** @param {string} value */
     const show = (value) => {
       if (document.activeElement !== input) input.value = value;
       mark(input);
@@ -94,6 +118,7 @@ export class Controls {
 /** A new run is shown whole. */
 const RANGES = { from: null, to: null, top: null, bottom: null, at: null, pin: null };
 
+/** @param {HTMLInputElement} input */
 function mark(input) {
   const problem = filterProblem(input.value);
   input.setCustomValidity(problem);
@@ -101,10 +126,14 @@ function mark(input) {
   input.setAttribute("aria-invalid", String(problem !== ""));
 }
 
-/** A labelled select; `show(choices, value)` takes [value, text] pairs. */
+/**
+ * A labelled select; `show(choices, value)` takes [value, text] pairs.
+ * @param {string} id @param {string} label @param {(value: string) => void} changed
+ */
 function choice(id, label, changed) {
   const select = h("select", { id, onchange: () => changed(select.value) });
   const element = h("label", { for: id }, h("span", {}, label), select);
+  /** @param {string[][]} choices @param {string} value */
   const show = (choices, value) => {
     const wanted = JSON.stringify(choices);
     if (select.dataset.choices !== wanted) {
@@ -116,10 +145,11 @@ function choice(id, label, changed) {
   return { element, select, show };
 }
 
+/** @type {(action: string, text: string, title: string, onclick: () => void) => HTMLButtonElement} */
 const button = (action, text, title, onclick) =>
   h("button", { "data-action": action, title, "aria-label": title, onclick }, text);
 
-/** The way back from an opened site or step. */
+/** The way back from an opened site or step. @param {{back(): void}} app */
 export function backButton(app) {
   return h(
     "button",

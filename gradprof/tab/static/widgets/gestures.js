@@ -1,11 +1,21 @@
 // What the pointer does on a picture, in CSS pixels from its top left corner.
 
+/**
+ * @typedef {object} Actions
+ * @property {(axis: "steps" | "rows", factor: number, x: number, y: number) => void} zoom
+ * @property {(dx: number, dy: number) => void} pan
+ * @property {(x: number, y: number) => void} hover
+ * @property {() => void} leave
+ * @property {(x: number, y: number) => void} click
+ * @property {() => void} reset
+ */
+
 const CLICK_SLACK = 4; // a press that moves less is a click
 const WHEEL_LINE = 16; // pixels of a wheel's "line"
 
 /**
- * @param actions {zoom(axis, factor, x, y), pan(dx, dy), hover(x, y), leave(), click(x, y), reset()}
  * The wheel zooms the steps, with Shift the rows; a sideways wheel pans.
+ * @param {HTMLElement} element @param {Actions} actions
  */
 export function listenToPointer(element, actions) {
   element.addEventListener("wheel", (event) => onWheel(event, actions), { passive: false });
@@ -14,6 +24,7 @@ export function listenToPointer(element, actions) {
   listenToDrag(element, actions);
 }
 
+/** @param {WheelEvent} event @param {Actions} actions */
 function onWheel(event, actions) {
   event.preventDefault();
   const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? WHEEL_LINE : 1;
@@ -24,9 +35,12 @@ function onWheel(event, actions) {
   else actions.zoom("steps", factorOf(dy), event.offsetX, event.offsetY);
 }
 
-const factorOf = (delta) => Math.exp(Math.max(-240, Math.min(240, delta)) * 0.0025);
+/** How much a turn of the wheel zooms. @param {number} delta */
+export const factorOf = (delta) => Math.exp(Math.max(-240, Math.min(240, delta)) * 0.0025);
 
+/** @param {HTMLElement} element @param {Actions} actions */
 function listenToDrag(element, actions) {
+  /** @type {{x: number, y: number, moved: boolean} | null} */
   let press = null;
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;

@@ -2,7 +2,15 @@
 // or for as many rows as have room. Laid out once, then shown as buttons or drawn for a picture.
 
 import { FONT, fit } from "../draw/axes.js";
-import { h } from "./dom.js";
+import { contextOf, h } from "./dom.js";
+
+/** @import { Context, Theme } from "../draw/axes.js" */
+/** @import { Layout, Row, Strip } from "../model/tree.js" */
+/** @import { Range } from "../model/viewport.js" */
+/** @typedef {{x: number, y: number, height: number}} Box in CSS pixels */
+/** @typedef {Strip & Box & {width: number}} PlacedStrip */
+/** @typedef {{row: Row, index: number, y: number}} PlacedName */
+/** @typedef {{strips: PlacedStrip[], names: PlacedName[], left: number}} Placed */
 
 const STRIP = 18;
 const LINE = 13; // a name needs this height
@@ -11,15 +19,16 @@ const [LEAST, MOST] = [90, 230];
 const CROWD = 250; // with more rows few have a name, which then is the whole path
 const [LETTER, DIGITS] = [6.5, 2]; // CSS pixels of a letter; names this short lie flat in their strip
 
+/** @type {(row: Row, layout: Layout) => string} */
 const textOf = (row, layout) => (layout.rows.length > CROWD ? row.path : row.label);
 
 /**
  * Where everything goes, in CSS pixels.
- * @param layout what `arrange` returned, @param rows {from, to} in view
- * @returns {strips: [{...strip, x, y, width, height}], names: [{row, index, y}], left}
+ * @type {(layout: Layout, rows: Range, height: number) => Placed}
  */
 function layoutGutter(layout, rows, height) {
   const perRow = height / (rows.to - rows.from);
+  /** @param {number} row */
   const yOf = (row) => (row - rows.from) * perRow;
   const strips = layout.strips
     .map((strip) => {
@@ -30,16 +39,22 @@ function layoutGutter(layout, rows, height) {
   return { strips, names: placeNames(layout.rows, rows, yOf, perRow, height), left: layout.levels * STRIP };
 }
 
-/** How a strip has room for its name: "flat", "upright", or not at all. */
+/** How a strip has room for its name: "flat", "upright", or not at all. @param {PlacedStrip} strip */
 function lie({ name, height }) {
   if (name.length <= DIGITS) return height >= LINE - 2 ? "flat" : "";
   return height >= Math.min(6, name.length) * LETTER ? "upright" : "";
 }
 
-/** Names that do not overlap; closed groups are placed first, because they stand for many. */
+/**
+ * Names that do not overlap; closed groups are placed first, because they stand for many.
+ * @type {(rows: Row[], range: Range, yOf: (row: number) => number, perRow: number, height: number) => PlacedName[]}
+ */
 function placeNames(rows, range, yOf, perRow, height) {
+  /** @type {number[]} */
   const taken = [];
+  /** @type {PlacedName[]} */
   const names = [];
+  /** @param {number} index */
   const place = (index) => {
     const y = yOf(index) + perRow / 2;
     const slot = Math.floor(y / LINE);
@@ -57,9 +72,9 @@ function placeNames(rows, range, yOf, perRow, height) {
   return names;
 }
 
-/** The width that the names of a layout ask for. */
+/** The width that the names of a layout ask for. @param {Layout} layout */
 export function gutterWidth(layout) {
-  const ctx = document.createElement("canvas").getContext("2d");
+  const ctx = contextOf(h("canvas"));
   ctx.font = FONT;
   const widest = layout.rows.reduce(
     (most, row) => Math.max(most, ctx.measureText(textOf(row, layout)).width),
@@ -69,9 +84,12 @@ export function gutterWidth(layout) {
 }
 
 export class Gutter {
+  /** @type {Map<string, HTMLElement>} */
   #shown = new Map();
+  /** @type {{layout: Layout, rows: Range, height: number} | null} */
+  #geometry = null;
 
-  /** @param actions {open(row), toggle(path), hover(index)} */
+  /** @param {{open(row: Row): void, toggle(path: string): void}} actions */
   constructor(actions) {
     this.actions = actions;
     this.element = h("div", { class: "gutter", role: "group", "aria-label": "Sites" });
@@ -79,17 +97,18 @@ export class Gutter {
     this.element.append(this.marker);
   }
 
+  /** @type {(layout: Layout, rows: Range, height: number) => void} */
   show(layout, rows, height) {
     const { strips, names, left } = layoutGutter(layout, rows, height);
-    this.geometry = { layout, rows, height };
+    this.#geometry = { layout, rows, height };
     const unused = new Map(this.#shown);
     for (const strip of strips)
       this.#put(`strip ${strip.path} ${strip.first}`, unused, () => this.#strip(strip), strip).dataset.lie =
         lie(strip);
     for (const { row, index, y } of names) {
       const box = { x: left, y: y - LINE / 2, height: LINE };
-      this.#put(`row ${row.key}`, unused, () => this.#name(row, textOf(row, layout)), box).dataset.index =
-        index;
+      const name = this.#put(`row ${row.key}`, unused, () => this.#name(row, textOf(row, layout)), box);
+      name.dataset.index = String(index);
     }
     for (const [key, element] of unused) {
       element.remove();
@@ -97,17 +116,18 @@ export class Gutter {
     }
   }
 
-  /** Shows the name of a row that the pointer or the cursor is on, whether or not it had room. */
+  /** Shows the name of a row that the pointer or the cursor is on, whether or not it had room. @param {number} index */
   mark(index) {
-    const row = this.geometry?.layout.rows[index];
+    const row = this.#geometry?.layout.rows[index];
     this.marker.hidden = !row;
-    if (!row) return;
-    const { rows, height } = this.geometry;
+    if (!row || !this.#geometry) return;
+    const { layout, rows, height } = this.#geometry;
     const y = ((index + 0.5 - rows.from) / (rows.to - rows.from)) * height;
-    this.marker.replaceChildren(h("bdi", {}, textOf(row, this.geometry.layout)));
+    this.marker.replaceChildren(h("bdi", {}, textOf(row, layout)));
     this.marker.style.top = `${y - LINE / 2 - 1}px`;
   }
 
+  /** @type {(key: string, unused: Map<string, HTMLElement>, make: () => HTMLElement, box: Box) => HTMLElement} */
   #put(key, unused, make, box) {
     const element = this.#shown.get(key) ?? make();
     if (!this.#shown.has(key)) {
@@ -119,6 +139,7 @@ export class Gutter {
     return element;
   }
 
+  /** @param {Strip} strip */
   #strip({ path, name }) {
     const toggle = () => this.actions.toggle(path);
     const title = `${path}: close`;
@@ -129,17 +150,27 @@ export class Gutter {
     );
   }
 
+  /** @param {Row} row @param {string} text */
   #name(row, text) {
-    const open = () => (row.group === null ? this.actions.open(row) : this.actions.toggle(row.group));
-    const name =
-      row.group === null ? { "data-site": row.key } : { "data-group": row.group, "aria-expanded": "false" };
-    const style = row.group === null ? "name" : "name group";
-    const title = row.group === null ? row.title : `${row.title}; open`;
-    return h("button", { class: style, ...name, title, onclick: open }, h("bdi", {}, text));
+    const { group, title } = row;
+    const attributes =
+      group === null
+        ? { class: "name", "data-site": row.key, title, onclick: () => this.actions.open(row) }
+        : {
+            class: "name group",
+            "data-group": group,
+            "aria-expanded": "false",
+            title: `${title}; open`,
+            onclick: () => this.actions.toggle(group),
+          };
+    return h("button", attributes, h("bdi", {}, text));
   }
 }
 
-/** The same on a canvas, for an exported picture. */
+/**
+ * The same on a canvas, for an exported picture.
+ * @type {(ctx: Context, layout: Layout, rows: Range, width: number, height: number, theme: Theme) => void}
+ */
 export function paintGutter(ctx, layout, rows, width, height, theme) {
   const { strips, names, left } = layoutGutter(layout, rows, height);
   ctx.font = FONT;

@@ -1,6 +1,8 @@
 // TensorBoard around the tab: its URL, its theme and its reloads. The tab is an iframe of the same origin;
 // opened by itself, or where the parent may not be touched, it falls back to its own window.
 
+/** @import { Address, Parameters } from "../model/state.js" */
+
 const PLUGIN = "gradprof";
 const PREFIX = `p.${PLUGIN}.`;
 const RELOADED = "experimental.DataReloaded";
@@ -15,7 +17,7 @@ const shell = (() => {
   }
 })();
 
-/** Parameters of ours in TensorBoard's hash: `#gradprof&p.gradprof.run=demo&…`. */
+/** Parameters of ours in TensorBoard's hash: `#gradprof&p.gradprof.run=demo&…`. @type {Address} */
 export const address = {
   read: () => splitHash().ours,
 
@@ -43,7 +45,9 @@ export const address = {
 
 function splitHash() {
   const [tab, ...parts] = shell.location.hash.slice(1).split("&");
+  /** @type {Parameters} */
   const ours = {};
+  /** @type {string[][]} */
   const others = [];
   for (const part of parts) {
     const pair = part.split("=").map(decode);
@@ -54,6 +58,7 @@ function splitHash() {
   return { tab, ours, others };
 }
 
+/** @param {string} text */
 function decode(text) {
   try {
     return decodeURIComponent(text);
@@ -67,7 +72,7 @@ export function takeFocus() {
   if (shell.document.activeElement === shell.document.body) window.focus();
 }
 
-/** Follows TensorBoard's light or dark theme; without TensorBoard, the system's. */
+/** Follows TensorBoard's light or dark theme; without TensorBoard, the system's. @param {() => void} listener */
 export function followTheme(listener) {
   const body = shell.document.body;
   const system = window.matchMedia("(prefers-color-scheme: dark)");
@@ -85,7 +90,7 @@ export function followTheme(listener) {
   apply();
 }
 
-/** Calls `listener` when TensorBoard reloads its data, and every half minute while the tab is seen. */
+/** Calls `listener` when TensorBoard reloads its data, and every half minute while the tab is seen. @param {() => void} listener */
 export function onReload(listener) {
   if (window.parent !== window) {
     const channel = new MessageChannel();

@@ -2,6 +2,20 @@
 
 import { h } from "./dom.js";
 
+/** @import { Store } from "../model/state.js" */
+/** @import { Controls } from "./controls.js" */
+/** @import { Tooltip } from "./tooltip.js" */
+/**
+ * Whose keys they are.
+ * @typedef {object} Listening
+ * @property {Store} store
+ * @property {Keys} keys
+ * @property {Controls} controls
+ * @property {Tooltip} tooltip
+ * @property {{onKey(event: KeyboardEvent): boolean} | null} view
+ * @property {() => void} back
+ */
+
 const KEYS = [
   ["← ↑ → ↓", "move the cell; with Shift by ten"],
   ["+ −", "zoom in and out"],
@@ -24,6 +38,7 @@ const GESTURES = [
 
 export class Keys {
   constructor() {
+    /** @param {string[][]} pairs */
     const list = (pairs) =>
       h("dl", {}, ...pairs.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]));
     this.element = h(
@@ -43,19 +58,21 @@ export class Keys {
   }
 }
 
-/** Sends keys to the view in front, unless someone is typing. */
+/** Sends keys to the view in front, unless someone is typing. @param {Listening} app */
 export function listenToKeys(app) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || app.keys.element.open) return;
-    if (event.target.matches("input, select, textarea")) {
-      if (event.key === "Escape") event.target.blur();
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (target.matches("input, select, textarea")) {
+      if (event.key === "Escape") target.blur();
       return;
     }
-    if (event.key === "Enter" && event.target.matches("button")) return;
+    if (event.key === "Enter" && target.matches("button")) return;
     if (general(event, app) || app.view?.onKey(event)) event.preventDefault();
   });
 }
 
+/** @param {KeyboardEvent} event @param {Listening} app */
 function general(event, app) {
   if (event.key === "?") app.keys.toggle();
   else if (event.key === "/") app.controls.filter.input.focus();

@@ -5,12 +5,17 @@ import { FONT } from "../draw/axes.js";
 import { specialColors } from "../draw/colors.js";
 import { h } from "./dom.js";
 
+/** @import { Context, Theme, ThemeName } from "../draw/axes.js" */
+/** @import { Scale } from "../draw/colors.js" */
+/** @import { Special } from "../model/grid.js" */
+
 const BAR = 150;
 
 export class Legend {
-  /** @param onLimits called with {low, high}; nulls for the suggested ones */
+  /** @param {(limits: {low?: number | null, high?: number | null}) => void} onLimits null for the suggested ones */
   constructor(onLimits) {
     this.onLimits = onLimits;
+    this.metric = "";
     this.low = this.#limit("low", "Lowest colour at");
     this.high = this.#limit("high", "Highest colour at");
     this.bar = h("span", { class: "bar" });
@@ -31,7 +36,7 @@ export class Legend {
     );
   }
 
-  /** @param present {nonFinite, missing, zero, undefined}: which special cells there are */
+  /** @type {(metric: string, scale: Scale, theme: ThemeName, isAuto: boolean, present: Record<Special, boolean>) => void} */
   show(metric, scale, theme, isAuto, present) {
     this.metric = metric;
     this.bar.style.background = scale.css;
@@ -39,10 +44,11 @@ export class Legend {
     if (document.activeElement !== this.high) this.high.value = limitText(metric, scale.high);
     this.reset.hidden = isAuto;
     this.keys.replaceChildren(
-      ...keysOf(present, theme).map(([name, style]) => h("span", { class: "key" }, h("i", { style }), name)),
+      ...keysOf(present, theme).map(({ name, style }) => h("span", { class: "key" }, h("i", { style }), name)),
     );
   }
 
+  /** @param {"low" | "high"} end @param {string} label */
   #limit(end, label) {
     const input = h("input", {
       type: "text",
@@ -63,14 +69,18 @@ export class Legend {
 }
 
 /** Limits are written as plain numbers, also where the scale is logarithmic. */
+/** @param {string} metric */
 const isLog = (metric) => metric.startsWith("log10_") || metric === "l2_change";
+/** @param {string} metric @param {number} value */
 const limitText = (metric, value) => (isLog(metric) ? plain(10 ** value) : plain(value));
 
+/** @param {string} metric @param {string} text */
 function limitOf(metric, text) {
   const value = Number(text.replace("−", "-").trim() || NaN);
   return isLog(metric) ? Math.log10(value) : value;
 }
 
+/** @param {number} value */
 function plain(value) {
   if (value === 0) return "0";
   const short = value.toPrecision(2);
@@ -79,20 +89,23 @@ function plain(value) {
     : Number(short).toExponential();
 }
 
+/** @type {(present: Record<Special, boolean>, theme: ThemeName) => {name: string, style: string}[]} */
 function keysOf(present, theme) {
   const special = specialColors(theme);
   const hatch = `repeating-linear-gradient(135deg, ${special.hatch} 0 1.5px, ${special.missing} 1.5px 4px)`;
-  return [
-    ["nonFinite", "NaN, inf", `background:${special.nonFinite}`],
-    ["missing", "no gradient", `background:${hatch}`],
-    ["zero", "all zero", `background:${special.zero}`],
-    ["undefined", "undefined", `background:${special.undefined}`],
-  ]
-    .filter(([kind]) => present[kind])
-    .map(([, name, style]) => [name, style]);
+  const keys = [
+    { there: present.nonFinite, name: "NaN, inf", style: `background:${special.nonFinite}` },
+    { there: present.missing, name: "no gradient", style: `background:${hatch}` },
+    { there: present.zero, name: "all zero", style: `background:${special.zero}` },
+    { there: present.undefined, name: "undefined", style: `background:${special.undefined}` },
+  ];
+  return keys.filter(({ there }) => there);
 }
 
-/** The bar and its limits on a canvas, its right end at x. */
+/**
+ * The bar and its limits on a canvas, its right end at x.
+ * @type {(ctx: Context, x: number, y: number, metric: string, scale: Scale, theme: Theme) => void}
+ */
 export function paintLegend(ctx, x, y, metric, scale, theme) {
   ctx.font = FONT;
   ctx.textBaseline = "middle";

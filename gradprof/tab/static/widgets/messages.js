@@ -25,7 +25,7 @@ export function noRuns() {
   );
 }
 
-/** A run that cannot be read, with the reason. */
+/** A run that cannot be read, with the reason. @type {(run: string, reason: string, retry: () => void) => HTMLElement} */
 export function unreadable(run, reason, retry) {
   return h(
     "section",
@@ -36,7 +36,7 @@ export function unreadable(run, reason, retry) {
   );
 }
 
-/** A run without a step. */
+/** A run without a step. @param {string} run */
 export function noSteps(run) {
   return h(
     "section",
@@ -69,6 +69,7 @@ export class Banner {
     );
   }
 
+  /** @param {string} message */
   show(message) {
     this.text.textContent = message;
     this.element.hidden = false;

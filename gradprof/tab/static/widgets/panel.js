@@ -3,11 +3,16 @@
 import { Latest } from "../model/api.js";
 import { h } from "./dom.js";
 
+/** @import { RunInfo } from "../model/run_info.js" */
+/**
+ * @typedef {object} Picture
+ * @property {string} kind class of the canvas
+ * @property {string} label for people who do not see it
+ * @property {string} [cursor] class of the mark
+ */
+
 export class Panel {
-  /**
-   * @param picture {kind: class of the canvas, label: for people who do not see it, cursor: class of the mark}
-   * @param below elements under the picture
-   */
+  /** @param {RunInfo} info @param {Picture} picture @param {HTMLElement[]} below elements under the picture */
   constructor(info, { kind, label, cursor = "" }, ...below) {
     this.info = info;
     this.latest = new Latest();
@@ -15,17 +20,17 @@ export class Panel {
     this.cursor = h("div", { class: `cursor ${cursor}`, hidden: true });
     this.problem = h("p", { class: "problem", role: "alert", hidden: true });
     const name = h("h2", { class: "run-name" }, h("bdi", {}, info.run));
-    const picture = h("div", { class: "picture" }, this.canvas, this.cursor, this.problem);
-    this.element = h("div", { class: "panel" }, name, picture, below);
+    this.frame = h("div", { class: "picture" }, this.canvas, this.cursor, this.problem);
+    this.element = h("div", { class: "panel" }, name, this.frame, below);
   }
 
   /** The size of the picture in CSS pixels. */
   get size() {
-    const { width, height } = this.canvas.parentElement.getBoundingClientRect();
+    const { width, height } = this.frame.getBoundingClientRect();
     return { width, height };
   }
 
-  /** Says in place of the picture what went wrong; null for nothing. */
+  /** Says in place of the picture what went wrong; null for nothing. @param {string | null} message */
   fail(message) {
     this.problem.hidden = message === null;
     this.problem.textContent = message ?? "";

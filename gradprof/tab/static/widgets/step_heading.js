@@ -6,8 +6,20 @@ import { SERIES } from "../draw/step_picture.js";
 import { backButton } from "./controls.js";
 import { h } from "./dom.js";
 
+/** @import { StepProfile } from "../draw/step_picture.js" */
+/** @import { Attributes } from "./dom.js" */
+/** @typedef {{go(change: number): void, goTo(step: string): void, togglePin(): void}} StepActions */
+/**
+ * @typedef {object} ShownStep
+ * @property {StepProfile | null} profile
+ * @property {StepProfile | null} pinned
+ * @property {boolean} isPinned
+ * @property {number} at ordinal of the step
+ * @property {number} steps how many there are
+ */
+
 export class StepHeading {
-  /** @param actions {go(change), goTo(step), togglePin()} */
+  /** @param {{back(): void}} app @param {StepActions} actions */
   constructor(app, actions) {
     this.number = h("input", {
       type: "number",
@@ -40,9 +52,9 @@ export class StepHeading {
     this.element = h("div", { class: "heading" }, h("div", { class: "trail" }, trail), this.keys);
   }
 
-  /** @param profile, pinned StepProfile or nothing; @param at ordinal of the step, of `steps` */
+  /** @param {ShownStep} shown */
   show({ profile, pinned, isPinned, at, steps }) {
-    if (document.activeElement !== this.number) this.number.value = profile?.step ?? "";
+    if (document.activeElement !== this.number) this.number.value = String(profile?.step ?? "");
     this.previous.disabled = at <= 0;
     this.next.disabled = at >= steps - 1;
     this.pin.textContent = isPinned ? "Unpin" : "Pin this step";
@@ -59,4 +71,5 @@ export class StepHeading {
   }
 }
 
+/** @param {string} name @param {Attributes} sample */
 const key = (name, sample) => h("span", { class: "key" }, h("i", sample), name);

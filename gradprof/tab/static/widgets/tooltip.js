@@ -6,27 +6,35 @@ import { count, metricValue, number, share, stepSpan } from "../model/format.js"
 import { MISSING, NON_FINITE } from "../model/grid.js";
 import { debounce, h } from "./dom.js";
 
+/** @import { Span } from "../model/columns.js" */
+/** @import { Cell } from "../model/replies.js" */
+/** @import { RunInfo } from "../model/run_info.js" */
+/** @typedef {{info: RunInfo, site: string, metric: string, value: number, flags: number}} Local what the picture knows */
+/** @typedef {Local & Span} Pick of a cell: a site, and the steps that it stands for */
+/** @typedef {{x: number, y: number}} Point on the page */
+
 const WAIT_MS = 90;
 const MARGIN = 14;
 
 export class Tooltip {
   #latest = new Latest();
-  #ask = debounce((pick) => this.#load(pick), WAIT_MS);
+  #ask = debounce((/** @type {Pick} */ pick) => this.#load(pick), WAIT_MS);
 
-  /** @param actions {openSite(label), openStep(ordinal), said(text)}; `said` hears a line for the status bar */
+  /**
+   * `said` hears a line for the status bar.
+   * @param {{openSite(label: string): void, openStep(ordinal: number): void, said(text: string): void}} actions
+   */
   constructor(actions) {
     this.actions = actions;
     this.element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
-    this.key = null;
+    this.key = "";
     this.point = { x: 0, y: 0 };
     this.pinned = false;
+    /** @type {number | null} */
     this.worstOrdinal = null; // of the worst step in the cell, once it is known
   }
 
-  /**
-   * @param pick {info, site, metric, from, to, first_step, last_step, value, flags}
-   * @param point {x, y} in the page
-   */
+  /** @param {Pick} pick @param {Point} point */
   show(pick, point) {
     const key = `${pick.info.run} ${pick.site} ${pick.metric} ${pick.from} ${pick.to}`;
     if (key !== this.key) {
@@ -42,7 +50,7 @@ export class Tooltip {
   }
 
   hide() {
-    this.key = null;
+    this.key = "";
     this.pinned = false;
     this.element.hidden = true;
     this.element.classList.remove("pinned");
@@ -57,15 +65,12 @@ export class Tooltip {
     this.#place();
   }
 
+  /** @param {Pick} pick */
   async #load(pick) {
     const metric = pick.flags & NON_FINITE ? "non_finite" : pick.metric; // nothing is worse than a NaN
-    const query = {
-      run: pick.info.run,
-      site: pick.info.indexOf.get(pick.site),
-      metric,
-      from: pick.from,
-      to: pick.to,
-    };
+    const site = pick.info.indexOf.get(pick.site);
+    if (site === undefined) return; // of the other run
+    const query = { run: pick.info.run, site, metric, from: pick.from, to: pick.to };
     try {
       const cell = await this.#latest.run((signal) => getCell(query, signal));
       this.worstOrdinal = cell.ordinal;
@@ -78,6 +83,7 @@ export class Tooltip {
     }
   }
 
+  /** @param {Pick} pick @param {Cell | null} cell null until it has come */
   #fill(pick, cell) {
     const step = cell ? cell.step : null;
     const span = stepSpan(pick.first_step, pick.last_step);
@@ -113,48 +119,56 @@ export class Tooltip {
   }
 }
 
+/** @param {Local} pick */
 function localValue({ metric, value, flags }) {
   if (flags & MISSING) return "no gradient came";
   const text = metricValue(metric, value);
   return flags & NON_FINITE ? `${text}, with NaN or inf` : text;
 }
 
+/** @param {Cell} cell @param {Local} pick */
 function cellValue(cell, { metric }) {
   return cell.missing ? "no gradient came" : metricValue(metric, figure(cell.metrics[metric]));
 }
 
-/** Every figure of a cell as a list of names and values; also used beside an opened site. */
-export function figures(cell, info) {
+/** Every figure of a cell as a list of names and values. @param {Cell} cell @param {RunInfo} info */
+function figures(cell, info) {
   if (cell.missing) return h("dl", {}, ...pair("gradient", "none came"), ...scalars(cell));
-  const stats = Object.fromEntries(Object.entries(cell.stats).map(([name, value]) => [name, figure(value)]));
-  const part = (n) => (n === 0 ? "0" : `${count(n)} (${share(n / stats.numel)})`);
+  /** @param {string} name */
+  const stat = (name) => figure(cell.stats[name]);
+  const numel = stat("numel");
+  /** @param {number} n */
+  const part = (n) => (n === 0 ? "0" : `${count(n)} (${share(n / numel)})`);
   const change = metricValue("l2_change", figure(cell.metrics.l2_change));
   return h(
     "dl",
     {},
-    ...pair("largest |g|", number(stats.abs_max), "abs_max"),
-    ...pair("smallest |g| > 0", number(stats.abs_min), "abs_min"),
-    ...pair("mean |g|", number(stats.abs_mean), "abs_mean"),
-    ...pair("RMS", number(stats.rms), "rms"),
-    ...pair("L2 norm", number(stats.l2), "l2"),
+    ...pair("largest |g|", number(stat("abs_max")), "abs_max"),
+    ...pair("smallest |g| > 0", number(stat("abs_min")), "abs_min"),
+    ...pair("mean |g|", number(stat("abs_mean")), "abs_mean"),
+    ...pair("RMS", number(stat("rms")), "rms"),
+    ...pair("L2 norm", number(stat("l2")), "l2"),
     ...pair("L2 / its median", change, "l2_change"),
-    ...pair(`|g| ≥ ${number(info.threshold)}`, part(stats.n_above), "n_above"),
-    ...pair("zeros", part(stats.n_zero), "n_zero"),
-    ...pair("NaN, inf", nonFinite(stats), "non_finite"),
-    ...pair("values", count(stats.numel), "numel"),
+    ...pair(`|g| ≥ ${number(info.threshold)}`, part(stat("n_above")), "n_above"),
+    ...pair("zeros", part(stat("n_zero")), "n_zero"),
+    ...pair("NaN, inf", nonFinite(stat("n_nan"), stat("n_inf"), numel), "non_finite"),
+    ...pair("values", count(numel), "numel"),
     ...scalars(cell),
   );
 }
 
-function nonFinite({ n_nan, n_inf, numel }) {
+/** @param {number} n_nan @param {number} n_inf @param {number} numel */
+function nonFinite(n_nan, n_inf, numel) {
   if (n_nan + n_inf === 0) return "0";
   const parts = [n_nan && `${count(n_nan)} NaN`, n_inf && `${count(n_inf)} inf`].filter(Boolean);
   return `${parts.join(", ")} of ${count(numel)}`;
 }
 
+/** @param {Cell} cell */
 const scalars = (cell) =>
-  Object.entries(cell.scalars ?? {}).flatMap(([name, value]) =>
+  Object.entries(cell.scalars).flatMap(([name, value]) =>
     pair(name, number(figure(value)), `scalar ${name}`),
   );
 
-const pair = (name, value, figure_ = null) => [h("dt", {}, name), h("dd", { "data-figure": figure_ }, value)];
+/** @type {(name: string, value: string, figure_?: string) => HTMLElement[]} */
+const pair = (name, value, figure_) => [h("dt", {}, name), h("dd", { "data-figure": figure_ }, value)];

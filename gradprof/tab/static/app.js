@@ -15,6 +15,9 @@ import { MapView } from "./views/map_view.js";
 import { SiteView } from "./views/site_view.js";
 import { StepView } from "./views/step_view.js";
 
+/** @import { ListedRun } from "./model/replies.js" */
+/** @import { Changed, Store } from "./model/state.js" */
+
 const VIEWS = { map: MapView, site: SiteView, step: StepView };
 const HINT =
   "Wheel zooms steps, Shift and wheel rows; drag moves; double click shows everything; ? lists the keys";
@@ -22,11 +25,16 @@ const HINT =
 export class App {
   #latest = new Latest();
 
+  /** @param {Store} store */
   constructor(store) {
     this.store = store;
+    /** @type {ListedRun[]} */
     this.runs = [];
-    this.infos = []; // RunInfo of each run shown: one, or two side by side
+    /** @type {RunInfo[]} */
+    this.infos = []; // of each run shown: one, or two side by side
+    /** @type {MapView | SiteView | StepView | null} */
     this.view = null;
+    this.theme = readTheme();
     this.tooltip = new Tooltip({
       openSite: (label) => this.openSite(label),
       openStep: (ordinal) => this.openStep(ordinal),
@@ -69,7 +77,8 @@ export class App {
   get run() {
     const { run } = this.store.state;
     if (run || this.runs.length === 0) return run;
-    return (this.runs.findLast(({ error, steps }) => !error && steps > 0) ?? this.runs.at(-1)).run;
+    const best = this.runs.findLast(({ error, steps }) => !error && steps) ?? this.runs[this.runs.length - 1];
+    return best.run;
   }
 
   /** The kind shown: the one asked for if a run has it, else the first. */
@@ -79,11 +88,13 @@ export class App {
     return kind === "all" || kinds.includes(kind) ? kind : (kinds[0] ?? "all");
   }
 
+  /** @param {string} label */
   openSite(label) {
     this.tooltip.hide();
     this.store.set({ view: "site", site: label }, { push: true });
   }
 
+  /** @param {number} ordinal */
   openStep(ordinal) {
     this.tooltip.hide();
     this.store.set({ view: "step", at: ordinal }, { push: true });
@@ -94,11 +105,11 @@ export class App {
     this.store.set({ view: "map" }, { push: true });
   }
 
-  /** Shows what went wrong; nothing is swallowed. */
+  /** Shows what went wrong; nothing is swallowed. @param {unknown} error */
   report(error) {
     if (isAbort(error)) return;
-    this.banner.show(error instanceof ApiError ? error.message : `The page failed: ${error.message}`);
-    if (!(error instanceof ApiError)) throw error;
+    if (!(error instanceof ApiError)) throw error; // the page's own failures are shown where they are heard of
+    this.banner.show(error.message);
   }
 
   /** Reads runs and their size again; draws again only what has changed. */
@@ -121,7 +132,7 @@ export class App {
     if (!run) return this.store.set({ run: this.run }); // from here on the address says which; comes back here
     const names = other && other !== run ? [run, other] : [run];
     const bad = this.runs.find((listed) => listed.error && names.includes(listed.run));
-    if (bad) return this.#showMessage(unreadable(bad.run, bad.error, () => this.refresh()));
+    if (bad?.error) return this.#showMessage(unreadable(bad.run, bad.error, () => this.refresh()));
     const before = this.infos.map(({ run, version }) => `${run} ${version}`).join();
     try {
       const replies = await this.#latest.run((signal) =>
@@ -140,6 +151,7 @@ export class App {
     return undefined;
   }
 
+  /** @param {Changed} changed */
   #follow(changed) {
     const runsChanged = changed.has("run") || changed.has("other");
     if (runsChanged) {
@@ -149,21 +161,23 @@ export class App {
     if (this.infos.length) this.#update(changed);
   }
 
-  /** Brings the view of the state in front, then tells it what changed. */
+  /** Brings the view of the state in front, then tells it what changed. @param {Changed | null} changed */
   #update(changed) {
     const View = VIEWS[this.store.state.view];
-    const entering = !(this.view instanceof View);
-    if (entering) {
+    const before = this.view instanceof View ? this.view : null;
+    const view = before ?? new View(this);
+    if (!before) {
       this.view?.close();
-      this.view = new View(this);
-      this.#show(this.view.element, this.view.heading);
+      this.view = view;
+      this.#show(view.element, view.heading);
       this.status.textContent = HINT;
     }
     this.controls.show();
     this.element.dataset.view = this.store.state.view;
-    Promise.resolve(this.view.update(entering ? null : changed)).catch((error) => this.report(error));
+    Promise.resolve(view.update(before ? changed : null)).catch((error) => this.report(error));
   }
 
+  /** @param {HTMLElement} message */
   #showMessage(message) {
     this.view?.close();
     this.view = null;
@@ -172,9 +186,10 @@ export class App {
     this.#show(message);
   }
 
-  #show(element, heading = null) {
+  /** @param {HTMLElement} element @param {HTMLElement[]} heading */
+  #show(element, ...heading) {
     this.tooltip.hide();
-    this.headline.replaceChildren(...(heading ? [heading] : []));
+    this.headline.replaceChildren(...heading);
     this.stage.replaceChildren(element);
   }
 
@@ -201,7 +216,7 @@ export class App {
   }
 
   #stepTitle() {
-    return `step ${this.view.panels?.[0]?.profile?.step ?? ""}`;
+    return `step ${this.view instanceof StepView ? (this.view.panels[0]?.profile?.step ?? "") : ""}`;
   }
 
   #fileName() {

@@ -87,7 +87,10 @@ function drawLines(ctx, { width, height }, rows, powers, { x, y }, theme) {
   ctx.globalAlpha = 1;
 }
 
-/** The powers of ten below the profile. @type {(ctx: Context, y: number, width: number, powers: Limits, theme: Theme) => void} */
+/**
+ * The powers of ten below the profile.
+ * @type {(ctx: Context, y: number, width: number, powers: Limits, theme: Theme) => void}
+ */
 export function drawPowers(ctx, y, width, powers, theme) {
   const x = linear(powers.low, powers.high, FRAME.left, width - FRAME.right);
   ctx.font = FONT;

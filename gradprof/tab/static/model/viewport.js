@@ -17,6 +17,15 @@ export function pan(range, delta, size) {
   return clamp({ from: range.from + delta, to: range.to + delta }, size);
 }
 
+/**
+ * `range` moved as little as brings all of [at, at + 1) into it; null if it is there already.
+ * @type {(range: Range, at: number, size: number) => Range | null}
+ */
+export function reveal(range, at, size) {
+  const beyond = Math.min(0, at - range.from) + Math.max(0, at + 1 - range.to);
+  return beyond === 0 ? null : pan(range, beyond, size);
+}
+
 /** Moves `range` into the limits, keeping its span where it fits. @type {(range: Range, size: number) => Range} */
 function clamp({ from, to }, size) {
   const span = Math.min(to - from, size);

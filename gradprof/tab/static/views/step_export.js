@@ -1,7 +1,16 @@
 // An opened step as a table of its numbers.
 
-/** One line for each run, step shown and site in `rows`: every metric, empty where it is undefined. */
+/** @import { Step } from "../model/replies.js" */
+/** @import { RunInfo } from "../model/run_info.js" */
+/** @import { Row } from "../model/tree.js" */
+/** @typedef {{info: RunInfo, replies: Record<number, Step>}} Shown of one run, replies by ordinal */
+
+/**
+ * One line for each run, step shown and site in `rows`: every metric, empty where it is undefined.
+ * @type {(panels: Shown[], rows: Row[], metrics: string[]) => (string | number)[][]}
+ */
 export function stepTable(panels, rows, metrics) {
+  /** @type {(string | number)[][]} */
   const table = [["run", "step", "site", ...metrics]];
   const shown = new Set(rows.flatMap((row) => row.sites));
   for (const { info, replies } of panels) {

@@ -1,178 +1,142 @@
 // An opened step, for each run shown: all sites in model order, with another step pinned beside it.
 
-import { ApiError, getStep, getStepByNumber, isAbort } from "../model/api.js";
-import { labelsOf, stepsOf } from "../model/compare.js";
-import { count } from "../model/format.js";
-import { arrange, toggled } from "../model/tree.js";
-import { isWhole, pan, rangeOf, zoom } from "../model/viewport.js";
 import { decades } from "../draw/plot.js";
 import { drawPowers, drawStep, SERIES, StepProfile } from "../draw/step_picture.js";
-import { h, oncePerFrame, sizeCanvas } from "../widgets/dom.js";
-import { listenToPointer } from "../widgets/gestures.js";
-import { Gutter, gutterWidth, paintGutter } from "../widgets/gutter.js";
+import { getStep, getStepByNumber } from "../model/api.js";
+import { count } from "../model/format.js";
+import { MISSING } from "../model/grid.js";
+import { h, sizeCanvas } from "../widgets/dom.js";
 import { Panel } from "../widgets/panel.js";
 import { StepHeading } from "../widgets/step_heading.js";
 import { stepTable } from "./step_export.js";
+import { View } from "./view.js";
+
+/** @import { Context, Size } from "../draw/axes.js" */
+/** @import { Step } from "../model/replies.js" */
+/** @import { RunInfo } from "../model/run_info.js" */
+/** @import { Changed, State } from "../model/state.js" */
+/** @import { Tab } from "./view.js" */
 
 const AXIS_HEIGHT = 24;
-const LEAST_ROWS = 3;
 
-export class StepView {
-  #drawSoon = oncePerFrame(() => this.#draw());
+class StepPanel extends Panel {
+  /** By ordinal: of the step shown, and of the pinned one. @type {Record<number, Step>} */
+  replies = {};
+  /** @type {StepProfile | null} */
+  profile = null;
+  /** @type {StepProfile | null} */
+  pinned = null;
 
+  /** @param {RunInfo} info */
+  constructor(info) {
+    const axis = h("canvas", { class: "axis", "aria-hidden": "true" });
+    super(info, { kind: "step", label: "Gradients of all sites at this step", cursor: "row" }, axis);
+    this.axis = axis;
+  }
+}
+
+/** @extends {View<StepPanel>} */
+export class StepView extends View {
+  #row = -1; // that the pointer or the keyboard is on
+
+  /** @param {Tab} app */
   constructor(app) {
-    this.app = app;
-    this.layout = { rows: [], strips: [], levels: 0 };
-    this.panels = [];
-    this.row = -1;
-    this.gutter = new Gutter({
-      open: (row) => app.openSite(row.sites[0]),
-      toggle: (path) => this.#toggle(path),
-    });
-    this.body = h("div", { class: "panels" });
-    this.element = h("div", { class: "step-view" }, this.gutter.element, this.body);
+    super(app, "step", ["rows"]);
     this.headline = new StepHeading(app, {
-      go: (change) => this.#go(this.state.at + change),
+      go: (change) => this.#go((this.state.at ?? 0) + change),
       goTo: (step) => this.#goToStep(step),
       togglePin: () => this.#togglePin(),
     });
     this.heading = this.headline.element;
   }
 
-  get state() {
-    return this.app.store.state;
+  /** @param {RunInfo} info */
+  newPanel(info) {
+    return new StepPanel(info);
   }
 
-  get rows() {
-    return rangeOf(this.state.top, this.state.bottom, Math.max(1, this.layout.rows.length));
-  }
-
+  /** @param {Changed | null} changed */
   update(changed) {
+    /** @param {(keyof State)[]} keys */
     const any = (...keys) => changed === null || keys.some((key) => changed.has(key));
-    if (any("run", "other")) this.#rebuild();
+    if (any("run", "other")) this.showPanels();
     if (any("run", "other", "kind", "filter", "collapsed")) this.#arrange();
-    if (any("run", "other", "at", "pin")) this.#load();
-    this.#drawSoon();
+    if (any("run", "other", "at", "pin")) this.fetch();
+    this.drawSoon();
   }
 
-  resize() {
-    this.#drawSoon();
-  }
-
-  close() {
-    this.panels.forEach((panel) => panel.close());
-  }
-
-  #rebuild() {
-    this.close();
-    const replies = new Map(this.panels.map((panel) => [panel.info.run, panel.replies]));
-    this.panels = this.app.infos.map((info) => this.#newPanel(info, replies.get(info.run) ?? {}));
-    this.body.replaceChildren(...this.panels.map((panel) => panel.element));
-    this.body.classList.toggle("compared", this.panels.length > 1);
-  }
-
-  #newPanel(info, replies) {
-    const axis = h("canvas", { class: "axis", "aria-hidden": "true" });
-    const label = "Gradients of all sites at this step";
-    const panel = new Panel(info, { kind: "step", label, cursor: "row" }, axis);
-    Object.assign(panel, { axis, replies, profile: null, pinned: null }); // replies by ordinal, StepProfiles
-    listenToPointer(panel.canvas, {
-      zoom: (_, factor, __, y) => this.zoomRows(factor, this.#rowAt(panel, y)),
-      pan: (_, dy) => this.#panRows(panel, dy),
-      hover: (x, y) => this.#point(panel, Math.floor(this.#rowAt(panel, y)), x),
-      leave: () => this.#leave(),
-      click: (x, y) => this.#click(panel, Math.floor(this.#rowAt(panel, y)), x),
-      reset: () => this.app.store.set({ top: null, bottom: null }),
-    });
-    return panel;
-  }
-
-  async #load() {
+  async fetch() {
     const { at, pin } = this.state;
-    await Promise.all(
-      this.panels.map(async (panel) => {
-        const wanted = [at, pin].filter((ordinal) => ordinal !== null && ordinal < panel.info.n);
-        try {
-          const replies = await panel.latest.run((signal) =>
-            Promise.all(wanted.map((ordinal) => getStep(panel.info.run, ordinal, signal))),
-          );
-          panel.replies = Object.fromEntries(wanted.map((ordinal, i) => [ordinal, replies[i]]));
-          const missing =
-            panel.info.n === 0
-              ? "This run has no steps yet."
-              : `This run has only ${count(panel.info.n)} steps.`;
-          panel.fail(at < panel.info.n ? null : missing);
-        } catch (error) {
-          if (isAbort(error)) return;
-          if (!(error instanceof ApiError)) throw error;
-          panel.fail(error.message);
-        }
-      }),
-    );
+    await Promise.all(this.panels.map((panel) => panel.attempt(() => this.#read(panel, at, pin))));
     this.element.dataset.settled = `${at} ${pin ?? ""}`;
     this.#arrangeProfiles();
   }
 
+  /** @type {(panel: StepPanel, at: number | null, pin: number | null) => Promise<string | void>} */
+  async #read(panel, at, pin) {
+    const { run, n } = panel.info;
+    const wanted = [at, pin].filter((ordinal) => ordinal !== null).filter((ordinal) => ordinal < n);
+    const replies = await panel.latest.run((signal) =>
+      Promise.all(wanted.map((ordinal) => getStep(run, ordinal, signal))),
+    );
+    panel.replies = Object.fromEntries(wanted.map((ordinal, i) => [ordinal, replies[i]]));
+    if ((at ?? 0) < n) return undefined;
+    return n === 0 ? "This run has no steps yet." : `This run has only ${count(n)} steps.`;
+  }
+
   #arrange() {
-    const { collapsed, filter } = this.state;
-    const kind = this.app.kind;
-    this.layout = arrange(labelsOf(this.app.infos, kind), { collapsed, filter, kind });
-    this.element.style.setProperty("--gutter", `${gutterWidth(this.layout)}px`);
+    this.arrangeRows();
     this.#arrangeProfiles();
   }
 
   #arrangeProfiles() {
-    for (const panel of this.panels) {
-      const profile = (ordinal) =>
-        panel.replies[ordinal] && new StepProfile(panel.replies[ordinal], this.layout.rows, panel.info);
-      panel.profile = profile(this.state.at);
-      panel.pinned = this.state.pin === this.state.at ? null : profile(this.state.pin);
-    }
-    this.#describe();
-    this.#drawSoon();
-  }
-
-  #describe() {
     const { at, pin } = this.state;
-    const { profile, pinned } = this.panels[0] ?? {};
-    this.headline.show({ profile, pinned, isPinned: pin !== null, at, steps: stepsOf(this.app.infos) });
+    for (const panel of this.panels) {
+      /** @param {number | null} ordinal */
+      const profile = (ordinal) => {
+        const reply = ordinal === null ? undefined : panel.replies[ordinal];
+        return reply ? new StepProfile(reply, this.layout.rows, panel.info) : null;
+      };
+      panel.profile = profile(at);
+      panel.pinned = pin === at ? null : profile(pin);
+    }
+    const { profile, pinned } = this.panels[0];
+    this.headline.show({ profile, pinned, isPinned: pin !== null, at: at ?? 0, steps: this.steps });
+    this.drawSoon();
   }
 
   /** The powers of ten that all panels span, the threshold among them. */
   get powers() {
-    const profiles = this.panels.flatMap(({ profile, pinned }) => [profile, pinned].filter(Boolean));
-    const values = profiles.flatMap((profile) => SERIES.flatMap(({ metric }) => profile.values[metric]));
+    const profiles = this.panels.flatMap(({ profile, pinned }) => [profile, pinned]);
+    const values = profiles.flatMap((part) => (part ? SERIES.flatMap(({ metric }) => part.values[metric]) : []));
     return decades([...values, Math.log10(this.app.infos[0].threshold)]);
   }
 
-  #draw() {
-    for (const panel of this.panels) {
+  draw() {
+    super.draw();
+    for (const panel of this.roomy) {
       const { width, height } = panel.size;
-      if (width < 80 || height < 60) return;
-      this.#drawPanel(sizeCanvas(panel.canvas, width, height), panel, { width, height });
       drawPowers(sizeCanvas(panel.axis, width, AXIS_HEIGHT), 0, width, this.powers, this.app.theme);
-      this.gutter.show(this.layout, this.rows, height);
-      const { top } = panel.canvas.parentElement.getBoundingClientRect();
-      this.gutter.element.style.marginTop = `${top - this.element.getBoundingClientRect().top}px`;
+      this.drawGutter(panel, height);
     }
   }
 
-  #drawPanel(ctx, panel, size) {
-    const style = {
-      rows: this.rows,
-      powers: this.powers,
-      threshold: panel.info.threshold,
-      theme: this.app.theme,
-    };
-    drawStep(ctx, size, panel.profile, panel.pinned, style);
+  /** @param {Context} ctx @param {StepPanel} panel @param {Size} size */
+  paintPanel(ctx, panel, size) {
+    const { rows, powers } = this;
+    const { theme } = this.app;
+    drawStep(ctx, size, panel.profile, panel.pinned, { rows, powers, threshold: panel.info.threshold, theme });
+    drawPowers(ctx, size.height, size.width, powers, theme);
   }
 
-  // --- moving about -------------------------------------------------------------------------
+  // --- moving about ---------------------------------------------------------------------------
 
+  /** @param {number} ordinal */
   #go(ordinal) {
-    this.app.store.set({ at: Math.max(0, Math.min(stepsOf(this.app.infos) - 1, ordinal)) });
+    this.app.store.set({ at: Math.max(0, Math.min(this.steps - 1, ordinal)) });
   }
 
+  /** @param {string} step */
   async #goToStep(step) {
     try {
       const reply = await getStepByNumber(this.app.infos[0].run, step);
@@ -187,109 +151,52 @@ export class StepView {
     this.app.store.set({ pin: this.state.pin === null ? this.state.at : null });
   }
 
-  #rowAt(panel, y) {
-    const { from, to } = this.rows;
-    return from + (y / panel.canvas.getBoundingClientRect().height) * (to - from);
+  /** @param {number} factor */
+  zoomBy(factor) {
+    this.zoomRows(factor, factor < 1 && this.#row >= 0 ? this.#row + 0.5 : undefined);
   }
 
-  zoomRows(factor, at = (this.rows.from + this.rows.to) / 2) {
-    this.#showRows(zoom(this.rows, factor, at, this.layout.rows.length, LEAST_ROWS));
+  /** @param {StepPanel} panel @param {number} x @param {number} y */
+  pointAt(panel, x, y) {
+    this.#point(panel, Math.floor(this.rowAt(panel, y)), x);
   }
 
-  #panRows(panel, dy) {
-    this.#showRows(pan(this.rows, this.#rowAt(panel, 0) - this.#rowAt(panel, dy), this.layout.rows.length));
-  }
-
-  #showRows(range) {
-    const whole = isWhole(range, this.layout.rows.length);
-    this.app.store.set(whole ? { top: null, bottom: null } : { top: range.from, bottom: range.to });
-  }
-
-  #toggle(path) {
-    const collapsed = toggled(this.state.collapsed, path);
-    this.app.store.set({ collapsed, top: null, bottom: null });
-  }
-
+  /** @param {StepPanel} panel @param {number} row @param {number} [x] */
   #point(panel, row, x = 60) {
-    if (this.app.tooltip.pinned) return;
-    const entry = this.layout.rows[row];
-    if (!entry || !panel.profile) return this.#leave();
-    const value = panel.profile.values.log10_abs_max[row];
+    const { info, profile } = panel;
+    const site = this.layout.rows[row]?.sites.find((label) => info.indexOf.has(label));
     const { at } = this.state;
-    const [site] = entry.sites.filter((label) => panel.info.indexOf.has(label));
-    if (site === undefined) return this.#leave();
-    this.row = row;
-    this.picked = {
-      info: panel.info,
-      site,
-      metric: "log10_abs_max",
-      value,
-      flags: panel.profile.present[row] ? 0 : 2,
-      from: at,
-      to: at + 1,
-      first_step: panel.profile.step,
-      last_step: panel.profile.step,
-    };
-    const box = panel.canvas.getBoundingClientRect();
-    const perRow = box.height / (this.rows.to - this.rows.from);
+    if (site === undefined || !profile || at === null) return this.leave();
+    this.#row = row;
+    const flags = profile.present[row] ? 0 : MISSING;
+    const local = { info, site, metric: "log10_abs_max", value: profile.values.log10_abs_max[row], flags };
+    const span = { from: at, to: at + 1, first_step: profile.step, last_step: profile.step };
+    const perRow = panel.canvas.getBoundingClientRect().height / (this.rows.to - this.rows.from);
     const top = (row - this.rows.from) * perRow;
-    for (const other of this.panels) other.cursor.hidden = other !== panel;
-    Object.assign(panel.cursor.style, { top: `${top}px`, height: `${perRow}px` });
     this.gutter.mark(row);
-    return this.app.tooltip.show(this.picked, { x: box.left + x, y: box.top + top + perRow / 2 });
+    const cursor = { top: `${top}px`, height: `${perRow}px` };
+    return this.show(panel, { ...local, ...span }, cursor, x, top + perRow / 2);
   }
 
-  #leave() {
-    if (this.app.tooltip.pinned) return;
-    for (const panel of this.panels) panel.cursor.hidden = true;
-    this.gutter.mark(-1);
-    this.app.tooltip.hide();
+  /** @param {number} dx @param {number} dy @param {number} stride */
+  move(dx, dy, stride) {
+    if (dx) this.#go((this.state.at ?? 0) + dx * stride);
+    else this.#moveRow(dy);
   }
 
-  #click(panel, row, x) {
-    this.app.tooltip.hide();
-    this.#point(panel, row, x);
-    if (this.picked) this.app.tooltip.pin();
-  }
-
-  onKey(event) {
-    const { key } = event;
-    if (key === "ArrowLeft" || key === "ArrowRight")
-      this.#go(this.state.at + (key === "ArrowRight" ? 1 : -1) * (event.shiftKey ? 10 : 1));
-    else if (key === "ArrowUp" || key === "ArrowDown") this.#moveRow(key === "ArrowDown" ? 1 : -1);
-    else if (key === "+" || key === "=") this.zoomRows(0.7, this.row < 0 ? undefined : this.row + 0.5);
-    else if (key === "-") this.zoomRows(1 / 0.7);
-    else if (key === "0") this.app.store.set({ top: null, bottom: null });
-    else if (key === "p") this.#togglePin();
-    else if (key === "Enter" && this.picked) this.app.openSite(this.picked.site);
-    else return false;
-    return true;
-  }
-
+  /** @param {number} direction */
   #moveRow(direction) {
-    const row = Math.max(0, Math.min(this.layout.rows.length - 1, this.row + direction));
-    const { from, to } = this.rows;
-    const beyond = Math.min(0, row - from) + Math.max(0, row + 1 - to);
-    if (beyond) this.#showRows(pan(this.rows, beyond, this.layout.rows.length));
+    const row = Math.max(0, Math.min(this.layout.rows.length - 1, this.#row + direction));
+    this.revealRow(row);
     this.app.tooltip.hide();
-    if (this.panels[0]) this.#point(this.panels[0], row);
+    this.#point(this.panels[0], row);
   }
 
-  // --- export -------------------------------------------------------------------------------
-
-  paint(ctx) {
-    const origin = this.element.getBoundingClientRect();
-    for (const panel of this.panels) {
-      const box = panel.canvas.getBoundingClientRect();
-      const x = box.left - origin.left;
-      ctx.save();
-      ctx.translate(0, box.top - origin.top);
-      if (panel === this.panels[0]) paintGutter(ctx, this.layout, this.rows, x, box.height, this.app.theme);
-      ctx.translate(x, 0);
-      this.#drawPanel(ctx, panel, box);
-      drawPowers(ctx, box.height, box.width, this.powers, this.app.theme);
-      ctx.restore();
-    }
+  /** @param {KeyboardEvent} event */
+  onKey(event) {
+    if (event.key !== "p") return super.onKey(event);
+    this.#togglePin();
+    return true;
   }
 
   table() {

@@ -40,8 +40,9 @@ export class Controls {
     this.order = choice("order", "Order", (order) =>
       set({ order: order === "worst" ? "worst" : "model", top: null, bottom: null }),
     );
-    const filtered = debounce((/** @type {string} */ filter) => set({ filter, top: null, bottom: null }), TYPING_MS);
-    this.filter = this.#filterBox(filtered);
+    /** @param {string} filter */
+    const filterBy = (filter) => set({ filter, top: null, bottom: null });
+    this.filter = this.#filterBox(debounce(filterBy, TYPING_MS));
     this.png = button("png", "PNG", "Save this view as a picture", () => app.savePng());
     this.csv = button("csv", "CSV", "Save the numbers of this view", () => app.saveCsv());
     const keys = button("keys", "?", "Keys and gestures", () => app.keys.toggle());
@@ -82,7 +83,10 @@ export class Controls {
     this.#hide(state.view);
   }
 
-  /** Shows what is of use: all of it beside the map, less beside other views, nothing without a run. @param {State["view"]} view */
+  /**
+   * Shows what is of use: all of it beside the map, less beside other views, nothing without a run.
+   * @param {State["view"]} view
+   */
   #hide(view) {
     const { runs, infos } = this.app;
     const useful = infos.length > 0 && this.app.view !== null;

@@ -39,7 +39,10 @@ export function saveCsv(table, name) {
   download(new Blob([text, "\r\n"], { type: "text/csv" }), `${name}.csv`);
 }
 
-/** Quoted where it must be; a name that a spreadsheet would take for a formula is made plain text. @param {string | number} value */
+/**
+ * Quoted where it must be; a name that a spreadsheet would take for a formula is made plain text.
+ * @param {string | number} value
+ */
 function csvCell(value) {
   if (typeof value === "number") return String(value);
   const text = /^[=@\t\r]|^[+-](?![\d.]|inf$)/.test(value) ? `'${value}` : value;

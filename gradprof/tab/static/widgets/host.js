@@ -90,7 +90,10 @@ export function followTheme(listener) {
   apply();
 }
 
-/** Calls `listener` when TensorBoard reloads its data, and every half minute while the tab is seen. @param {() => void} listener */
+/**
+ * Calls `listener` when TensorBoard reloads its data, and every half minute while the tab is seen.
+ * @param {() => void} listener
+ */
 export function onReload(listener) {
   if (window.parent !== window) {
     const channel = new MessageChannel();

@@ -36,7 +36,10 @@ export class Legend {
     );
   }
 
-  /** @type {(metric: string, scale: Scale, theme: ThemeName, isAuto: boolean, present: Record<Special, boolean>) => void} */
+  /**
+   * @param {string} metric @param {Scale} scale @param {ThemeName} theme @param {boolean} isAuto
+   * @param {Record<Special, boolean>} present which special cells there are
+   */
   show(metric, scale, theme, isAuto, present) {
     this.metric = metric;
     this.bar.style.background = scale.css;

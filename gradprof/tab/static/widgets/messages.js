@@ -25,7 +25,7 @@ export function noRuns() {
   );
 }
 
-/** A run that cannot be read, with the reason. @type {(run: string, reason: string, retry: () => void) => HTMLElement} */
+/** A run that cannot be read. @type {(run: string, reason: string, retry: () => void) => HTMLElement} */
 export function unreadable(run, reason, retry) {
   return h(
     "section",

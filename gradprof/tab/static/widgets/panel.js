@@ -1,6 +1,6 @@
 // The place of one run in a view: its name (where runs are compared), a picture, and what went wrong there.
 
-import { Latest } from "../model/api.js";
+import { ApiError, isAbort, Latest } from "../model/api.js";
 import { h } from "./dom.js";
 
 /** @import { RunInfo } from "../model/run_info.js" */
@@ -34,6 +34,22 @@ export class Panel {
   fail(message) {
     this.problem.hidden = message === null;
     this.problem.textContent = message ?? "";
+  }
+
+  /**
+   * Does the work of a request that gives what is wrong or nothing; what is wrong stands in place of the picture.
+   * @param {() => Promise<string | void>} work @returns {Promise<"done" | "failed" | "superseded">}
+   */
+  async attempt(work) {
+    try {
+      this.fail((await work()) ?? null);
+      return "done";
+    } catch (error) {
+      if (isAbort(error)) return "superseded";
+      if (!(error instanceof ApiError)) throw error;
+      this.fail(error.message);
+      return "failed";
+    }
   }
 
   close() {

@@ -9,7 +9,7 @@ import { debounce, h } from "./dom.js";
 /** @import { Span } from "../model/columns.js" */
 /** @import { Cell } from "../model/replies.js" */
 /** @import { RunInfo } from "../model/run_info.js" */
-/** @typedef {{info: RunInfo, site: string, metric: string, value: number, flags: number}} Local what the picture knows */
+/** @typedef {{info: RunInfo, site: string, metric: string, value: number, flags: number}} Local */
 /** @typedef {Local & Span} Pick of a cell: a site, and the steps that it stands for */
 /** @typedef {{x: number, y: number}} Point on the page */
 

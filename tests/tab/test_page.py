@@ -183,6 +183,16 @@ def test_csv_holds_the_numbers_of_the_view(page: Page, server: Server, run: grad
     assert [int(line["first_step"]) for line in lines[:40]] == run.steps[100:140].tolist()
 
 
+def test_csv_of_a_step_holds_each_sites_own_numbers(page: Page, server: Server, run: gradprof.Run) -> None:
+    page.open(server, run="long", view="step", at=MISSING[0][100])
+    page.settled()
+    lines = list(csv.DictReader(io.StringIO(page.download("csv", ".csv").decode())))
+    assert [line["site"] for line in lines] == [site for site in PARAMS if site != MISSING[1]]
+    expected = np.log10(run.table("l2")[MISSING[0][100]])
+    for line in lines:
+        assert float(line["log10_l2"]) == pytest.approx(expected[run.sites.index(line["site"])]), line["site"]
+
+
 @pytest.mark.parametrize("view", [{}, {"view": "site", "site": SPIKE[1]}, {"view": "step", "at": SPIKE[0]}])
 def test_every_view_can_be_saved_as_a_picture(page: Page, server: Server, view: dict[str, str]) -> None:
     page.open(server, run="long", **view)

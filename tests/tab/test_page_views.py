@@ -178,6 +178,24 @@ def test_two_runs_side_by_side_on_one_scale(page: Page, server: Server) -> None:
     assert page.figures()["abs_max"]
 
 
+def test_where_one_of_two_runs_has_nothing(page: Page, server: Server) -> None:
+    page.open(server, run="long", other="short")
+    page.settled()
+    rows = page.shown_sites()
+    page.hover(0.5, (rows.index(OTHER[-1]) + 0.5) / len(rows))
+    page.wait(lambda: "no gradient came" in page.text(".tooltip"), "that there is nothing")
+    page.settled()  # time enough to ask the backend for it
+    assert not page.all(".tooltip .problem")
+    page.open(server, run="long", other="short", view="site", site=PARAMS[0])
+    page.settled()
+    page.hover(0.5, 0.5)
+    page.figures()
+    page.hover(0.9, 0.5, nth=1)
+    page.chain().click().perform()  # beyond the end of the short run
+    page.hover(0.5, 0.5)
+    assert page.figures()  # the pointer is still heard
+
+
 def test_colour_limits_are_taken_and_given_back(page: Page, server: Server) -> None:
     page.open(server, run="long")
     before = page.pixels()
@@ -222,6 +240,12 @@ def test_the_address_brings_a_view_back(page: Page, server: Server) -> None:
     page.settled()
     assert page.find("[data-rows]").get_attribute("data-rows") == rows
     np.testing.assert_array_equal(page.pixels(), pixels)
+
+
+def test_an_address_with_names_that_are_no_fields(page: Page, server: Server) -> None:
+    page.open(server, run="long", toString="x", constructor="x", __proto__="x")
+    page.settled()
+    assert page.shown_sites() == PARAMS
 
 
 def test_back_and_forward(page: Page, server: Server) -> None:

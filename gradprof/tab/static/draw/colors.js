@@ -83,8 +83,8 @@ export class Scale {
 
   /** The word of a finite value. @param {number} value */
   word(value) {
-    const place = Math.round(((value - this.low) / (this.high - this.low)) * (STEPS - 1));
-    return this.words[Math.min(STEPS - 1, Math.max(0, place))];
+    const share = this.high === this.low ? Number(value > this.low) : (value - this.low) / (this.high - this.low);
+    return this.words[Math.min(STEPS - 1, Math.max(0, Math.round(share * (STEPS - 1))))];
   }
 
   /** As a CSS gradient from left to right. */

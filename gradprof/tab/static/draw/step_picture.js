@@ -30,15 +30,15 @@ export class StepProfile {
   constructor(reply, rows, info) {
     this.step = reply.step;
     this.scalars = reply.scalars;
-    const lineOf = new Map(reply.sites.map((site, at) => [site, at]));
+    const present = new Set(reply.sites);
     const lines = rows.map((row) =>
-      row.sites.map((label) => lineOf.get(info.indexOf.get(label) ?? -1)).filter((at) => at !== undefined),
+      row.sites.map((label) => info.indexOf.get(label) ?? -1).filter((site) => present.has(site)),
     );
     this.present = lines.map((members) => members.length > 0);
     /** @param {string} name */
     const worst = (name) =>
       lines.map((members) =>
-        members.reduce((most, at) => larger(most, figure(reply.metrics[name][at])), NaN),
+        members.reduce((most, site) => larger(most, figure(reply.metrics[name][site])), NaN),
       );
     this.values = {
       log10_abs_max: worst("log10_abs_max"),

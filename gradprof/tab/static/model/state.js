@@ -44,7 +44,7 @@ const CHOICES = { view: ["map", "site", "step"], order: ["model", "worst"] };
 export function parse(parameters) {
   const state = { ...DEFAULTS };
   for (const [key, text] of Object.entries(parameters)) {
-    if (!(key in DEFAULTS)) continue;
+    if (!Object.hasOwn(DEFAULTS, key)) continue;
     const value = parseValue(key, text);
     if (value !== undefined) Object.assign(state, { [key]: value });
   }

@@ -3,7 +3,6 @@
 
 import { Scale, suggestedLimits } from "../draw/colors.js";
 import { isAbort } from "../model/api.js";
-import { h } from "../widgets/dom.js";
 import { factorOf } from "../widgets/gestures.js";
 import { Legend, paintLegend } from "../widgets/legend.js";
 import { Summary } from "../widgets/summary.js";

@@ -15,11 +15,11 @@ export function stepTable(panels, rows, metrics) {
   const shown = new Set(rows.flatMap((row) => row.sites));
   for (const { info, replies } of panels) {
     for (const reply of Object.values(replies)) {
-      reply.sites.forEach((site, line) => {
+      for (const site of reply.sites) {
         const { label } = info.sites[site];
-        const values = metrics.map((name) => String(reply.metrics[name][line] ?? ""));
+        const values = metrics.map((name) => String(reply.metrics[name][site] ?? ""));
         if (shown.has(label)) table.push([info.run, reply.step, label, ...values]);
-      });
+      }
     }
   }
   return table;

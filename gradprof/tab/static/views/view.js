@@ -260,7 +260,7 @@ export class View {
       click: (x, y) => {
         this.app.tooltip.hide();
         this.pointAt(panel, x, y);
-        if (this.picked) this.app.tooltip.pin();
+        if (!this.app.tooltip.element.hidden) this.app.tooltip.pin();
       },
       reset: () => this.reset(),
     });

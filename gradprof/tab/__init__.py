@@ -7,5 +7,5 @@
 5. `picture`, `places`, `columns`: many steps to the columns of a picture.
    `site_columns`, `merged`: likewise the histograms of one site.
 6. `answers/`: one module for each route.
-7. `static/`: the page, plain ES modules; imports run from `model` by `draw`, `widgets` and `views` to `app.js`.
+7. `static/`: the page, plain ES modules; imports run from `model/` by `draw/`, `widgets/`, `views/` to `app`.
 """

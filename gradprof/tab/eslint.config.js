@@ -10,6 +10,6 @@ const rules = {
 };
 
 export default [
-  { files: ["**/tab/static/**/*.js"], languageOptions: { globals: globals.browser }, rules },
-  { files: ["**/tab/*.js", "**/tests/tab/page/*.mjs"], languageOptions: { globals: globals.node }, rules },
+  { files: ["**/static/**/*.js"], languageOptions: { globals: globals.browser }, rules },
+  { files: ["**/eslint.config.js", "**/page/*.mjs"], languageOptions: { globals: globals.node }, rules },
 ];

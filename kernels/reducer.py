@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Collection
 from functools import lru_cache
 from importlib.util import find_spec
-from numbers import Real
-from typing import Protocol
+from numbers import Integral, Real
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -80,19 +80,23 @@ def make_reducer(
 def as_threshold(threshold: object) -> float:
     """A threshold as the smallest float64 that is not below it, which counts the same magnitudes.
 
+    inf counts none: only finite magnitudes are counted.
+
     Raises:
-        ValueError: not a number >= 0.
+        ValueError: not a real number >= 0.
     """
-    if not (isinstance(threshold, Real) and threshold >= 0):
+    if not isinstance(threshold, Real):
+        raise ValueError(
+            f"threshold is {threshold!r}: expected a magnitude, a number >= 0, "
+            f"not a {type(threshold).__name__}; convert it with float()"
+        )
+    # numpy compares its integers with a float after rounding them.
+    number: Any = int(threshold) if isinstance(threshold, Integral) else threshold
+    if not number >= 0:
         raise ValueError(f"threshold is {threshold!r}: expected a magnitude, a number >= 0")
-    return _float_at_or_above(threshold)
-
-
-def _float_at_or_above(number: Real) -> float:
-    """The smallest float64 that is >= a fraction or an integer: as a threshold, it counts the same."""
     try:
         nearest = abs(float(number))
-    except OverflowError:
+    except OverflowError:  # an integer or a fraction beyond the largest float64
         return math.inf
     return nearest if nearest >= number else math.nextafter(nearest, math.inf)
 

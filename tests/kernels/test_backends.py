@@ -8,21 +8,30 @@ import subprocess
 import sys
 import warnings
 from fractions import Fraction
-from typing import NoReturn
+from numbers import Integral
+from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 import torch
 
 import gradprof
 from gradprof.kernels import reducer as backends
 from gradprof.kernels.numba.reducer import NumbaReducer
-from gradprof.kernels.reducer import BACKENDS, Reducer, make_reducer
+from gradprof.kernels.reducer import BACKENDS, Reducer, as_threshold, make_reducer
 from gradprof.kernels.torch.reducer import TorchReducer
 from gradprof.kernels.triton.reducer import TritonReducer
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 interpreted = pytest.mark.skipif("TRITON_INTERPRET" not in os.environ, reason="the kernels are compiled")
+
+
+THRESHOLDS = [
+    *(0, 1, True, 2**60 + 1, 10**400, 1e-310, math.inf, Fraction(0), Fraction(1, 3), Fraction(1, 10**400)),
+    *(Fraction(2**53 + 1, 2**53), np.float16(0.1), np.float32(0.1), np.float32(math.inf), np.float64(1 / 3)),
+    *(np.longdouble(1) / 3, np.int64(2**60 + 1), np.uint8(1)),
+]
 
 
 def reducer(backend: str, device: torch.device) -> Reducer:
@@ -120,11 +129,32 @@ def test_unknown_backends(backend: str) -> None:
 
 @interpreted
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("threshold", [Fraction(1, 3), Fraction(2**53 + 1, 2**53), 10**400, 2**60 + 1, True])
+@pytest.mark.parametrize("threshold", THRESHOLDS, ids=repr)
 def test_thresholds_of_any_kind_of_number(backend: str, threshold: float) -> None:
-    values = [1 / 3, math.nextafter(1 / 3, 1), 1.0, math.nextafter(1, 2), 2.0**60, 1.7e308]
-    stats = gradprof.measure(torch.tensor(values, dtype=torch.float64), threshold, backend=backend)
-    assert stats.n_above == sum(value >= threshold for value in values)
+    """Compared exactly, by every backend, for float64 and for float32."""
+    values = [0.0, 5e-324, 0.1, 1 / 3, math.nextafter(1 / 3, 1), 1.0, math.nextafter(1, 2), 2.0**60, 1.7e308]
+    wide = torch.tensor([*values, math.inf, math.nan], dtype=torch.float64)
+    for tensor in (wide, wide.float()):
+        stats = gradprof.measure(tensor, threshold, backend=backend)
+        finite = [value for value in tensor.tolist() if math.isfinite(value)]
+        assert stats.n_above == sum(Fraction(value) >= exact(threshold) for value in finite)
+
+
+def exact(number: Any) -> Any:
+    """inf as it is: it is more than any fraction."""
+    if number == math.inf:
+        return number
+    if isinstance(number, Integral):
+        return int(number)
+    return Fraction(*number.as_integer_ratio())
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS, ids=repr)
+def test_a_threshold_becomes_the_least_float_that_counts_the_same(threshold: Any) -> None:
+    plain = as_threshold(threshold)
+    assert type(plain) is float
+    assert plain == math.inf or exact(plain) >= exact(threshold)
+    assert plain == 0 or exact(math.nextafter(plain, 0)) < exact(threshold)
 
 
 WITHOUT_TRITON = """

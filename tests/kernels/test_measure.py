@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -276,9 +278,20 @@ def test_what_is_no_tensor_is_refused_by_name(value: object) -> None:
         gradprof.measure(value)
 
 
-@pytest.mark.parametrize("threshold", [-1, -1e-300, -INF, NAN, "1", None, [1.0]])
+@pytest.mark.parametrize(
+    "threshold", [-1, -1e-300, -INF, NAN, np.float32(NAN), np.float64(-1), Fraction(-1, 10**400), -(10**400)]
+)
 def test_bad_thresholds_are_refused(threshold: object) -> None:
     with pytest.raises(ValueError, match=r"threshold is .* expected a magnitude, a number >= 0"):
+        gradprof.measure(torch.ones(3), threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    "threshold", ["1", None, [1.0], Decimal(1), 1 + 0j, np.bool_(True), np.ones(1), torch.tensor(1.0)]
+)
+def test_thresholds_that_are_no_real_numbers_are_refused(threshold: object) -> None:
+    named = rf"expected a magnitude.* not a {type(threshold).__name__}; convert it with float\(\)"
+    with pytest.raises(ValueError, match=named):
         gradprof.measure(torch.ones(3), threshold=threshold)
 
 

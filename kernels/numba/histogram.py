@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators, allow-untyped-defs, allow-incomplete-defs, no-check-untyped-defs
 """Counting values into bins, for the loops that numba compiles.
 
 A store is what counting costs: a core completes about one a cycle. Hence two steps. The first turns values

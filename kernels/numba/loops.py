@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators, allow-untyped-defs, allow-incomplete-defs, no-check-untyped-defs
 """The loops of the CPU backend, compiled by numba: rows of float32 and bfloat16 tensors in one pass.
 
 A tensor is read in blocks that stay in the first-level cache, by three loops of vector instructions (sums;

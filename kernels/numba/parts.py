@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators, allow-untyped-defs, allow-incomplete-defs, no-check-untyped-defs
 """Tensors in parts, for as many threads as call: who comes next takes the next part, and the last one merges.
 
 A tensor is cut at places that depend on its size only, each part has a row of its own, and these are

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators, allow-untyped-defs, allow-incomplete-defs, no-check-untyped-defs
 """One program reduces one chunk: a fast pass that checks nothing, and a careful one for what is rare.
 
 The fast pass reads whole aligned blocks, in float32, without a mask and without a test. It is right if

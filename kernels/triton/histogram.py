@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators, allow-untyped-defs, allow-incomplete-defs, no-check-untyped-defs
 """A 128-bin histogram in the shared memory of one program, counted while the program reads.
 
     histogram = begin_histogram()

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-decorators, allow-untyped-defs, allow-incomplete-defs, no-check-untyped-defs
 """The two kernels: one tensor, or many, in one launch; each value is read once.
 
 A tensor is cut into chunks, one program each. A program whose tensor is a single chunk writes the row. The

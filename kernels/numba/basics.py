@@ -1,5 +1,5 @@
-"""How loops are compiled here, and what numba has no words for: memory by its address, bits as a number,
-fetching ahead, counters shared by threads.
+"""How loops are compiled here and kept on disk, and what numba has no words for: memory by its address, bits
+as a number, fetching ahead, counters shared by threads.
 
 Numba widens every integer to 64 bits unless told otherwise, and checks for negative indices unless it
 sees that there are none: hence the casts and the slices in what is compiled.
@@ -7,6 +7,8 @@ sees that there are none: hence the casts and the slices in what is compiled.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -15,15 +17,23 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-compiled = numba.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+compiled = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
 vectorised = numba.njit(
     nogil=True,
-    cache=True,
     boundscheck=False,
     error_model="numpy",
     fastmath={"reassoc", "nsz", "contract"},  # sums in any order; NaN and inf keep their meaning
 )
 """For loops that the compiler turns into vector instructions."""
+
+KERNELS = Path(__file__).parents[1]
+
+
+def digest_of_sources(kernels: Path = KERNELS) -> int:
+    """Of the files that the loops are made of, and of those whose constants are compiled in."""
+    sources = sorted([*kernels.glob("*.py"), *kernels.glob("numba/*.py")])
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).digest()
+    return int.from_bytes(digest[:7], "big")  # as an int64 holds
 
 
 @intrinsic

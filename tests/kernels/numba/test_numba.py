@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from values import ALL_TENSORS, INF, NAN
 
 from gradprof.kernels.bins import INF_PREFIX, N_BINS, PREFIX_BIN
 from gradprof.kernels.numba import team
+from gradprof.kernels.numba.basics import KERNELS, digest_of_sources
 from gradprof.kernels.numba.histogram import CUBIC, PER_BIT
 from gradprof.kernels.numba.loops import BLOCK
 from gradprof.kernels.numba.parts import n_parts_of, part_of
@@ -188,6 +193,58 @@ def test_without_openmp_one_thread_does_it_all(monkeypatch: pytest.MonkeyPatch) 
     wanted = numba_row(x)
     monkeypatch.setattr(team, "_openmp", lambda: None)
     assert_same_bits(numba_row(x), wanted)
+
+
+# --- what numba keeps on disk ------------------------------------------------------------------------
+
+COUNT_AND_SAY = """
+import torch
+from gradprof.kernels.numba.parts import reduce_parts
+from gradprof.kernels.numba.reducer import NumbaReducer
+from gradprof.kernels.torch.reducer import empty_table
+table = empty_table(1, "cpu")
+NumbaReducer().reduce_into(table, 0, torch.ones(5))
+print(int(table[0, -128:].sum()), reduce_parts.cache_hits)
+"""
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The kernels in a package of their own, with what is on disk of them."""
+    (tmp_path / "gradprof").mkdir()
+    (tmp_path / "gradprof" / "__init__.py").touch()
+    return Path(shutil.copytree(KERNELS, tmp_path / "gradprof" / "kernels"))
+
+
+def test_loops_are_compiled_anew_when_what_they_call_has_changed(copied: Path) -> None:
+    """Numba itself sees a change of the outermost function's file only."""
+
+    def count_and_say() -> list[str]:
+        command = [sys.executable, "-c", COUNT_AND_SAY]  # Python looks for packages where it runs
+        done = subprocess.run(command, cwd=copied.parents[1], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert count_and_say()[0] == "5"
+    assert count_and_say() == ["5", "1"], "nothing is kept on disk"
+    histogram = copied / "numba" / "histogram.py"
+    source = histogram.read_text()
+    changed = source.replace(
+        "singles[np.uint64(bins[i])] += _ONE", "singles[np.uint64(bins[i])] += np.uint32(2)"
+    )
+    assert changed != source
+    histogram.write_text(changed)
+    assert count_and_say() == ["10", "0"]
+
+
+def test_every_source_of_the_loops_counts(copied: Path) -> None:
+    digests = [digest_of_sources(), digest_of_sources(copied)]
+    assert digests[0] == digests[1]
+    for name in ("basics", "histogram", "loops", "parts", "../bins", "../row", "../float32_bits"):
+        with (copied / "numba" / f"{name}.py").open("a") as source:
+            source.write("\n")
+        digests.append(digest_of_sources(copied))
+    assert len(set(digests)) == 8
+    assert all(0 <= digest < 2**63 for digest in digests)
 
 
 searched = settings(max_examples=100, deadline=None, derandomize=True, database=None)

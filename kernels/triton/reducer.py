@@ -10,20 +10,20 @@ Memory is read in its own order; only tensors with gaps or repetitions, lazily n
 that the kernels do not know (complex, float8) are copied first. Nothing waits for the device, and nothing
 is allocated once the same tensors have been seen on the same stream.
 
-A CUDA graph may capture it: what was reduced before, in warm-up, has tables in store for that. The rows and
-the reducer must then live as long as the graph, whose replays write to them.
+Not to be captured in a CUDA graph: tables and scratch belong to a stream, whose launches follow each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradprof.kernels.float32_bits import bits_at_or_above
 from gradprof.kernels.layouts import as_real, check_dtype, explicit_values, in_memory_order
 from gradprof.kernels.row import ROW_WORDS
 from gradprof.kernels.torch.reducer import TorchReducer, add_implied_zeros, empty_row
@@ -32,8 +32,6 @@ from .compiler import Config, Launch, Variant, config_of, launcher
 from .histogram import INTERPRETED
 from .kernels import reduce_many, reduce_tensor
 from .tables import Entry, Plan, Scratch
-
-Key = TypeVar("Key")
 
 CODES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2, torch.float64: 3}
 """Of the dtypes that the kernels read, see `kernels.DTYPES`."""
@@ -62,16 +60,13 @@ class TritonReducer:
         self.device = device
         self._config = config or config_of(device)
         self._threshold = threshold
-        self._threshold_bits = _threshold_bits(threshold)
+        self._threshold_bits = (bits_at_or_above(threshold), int(np.float64(threshold).view(np.int64)))
         self._locate = locate
         self._specification = TorchReducer(threshold=threshold, locate=locate)
         self._launchers: dict[tuple[Any, int, bool], Launch] = {}
         self._scratch: dict[int, Scratch] = {}
         self._prepared = 0
         self._plans: dict[tuple[int, ...], Plan] = {}
-        self._spare_plans: dict[tuple[Entry, ...], Plan] = {}
-        self._captured: list[Plan | Scratch] = []
-        self._spare_was_taken = False
 
     def prepare(self, dtypes: Collection[torch.dtype], scaled: bool) -> None:
         """Compile what single tensors of any dtype take, and many of `dtypes` in one launch."""
@@ -124,12 +119,7 @@ class TritonReducer:
         One launch does all that are not sparse.
         """
         plan = self._plans.get((_stream(self.device), *indices))
-        if (
-            plan is None
-            or self._spare_was_taken
-            or _is_capturing(self.device)
-            or not plan.reads_in_place(tensors)
-        ):
+        if plan is None or not plan.reads_in_place(tensors):
             tensors, plan = self._planned(rows, indices, tensors, inv_scale)
         if plan is None:
             return
@@ -184,50 +174,27 @@ class TritonReducer:
         return values
 
     def _scratch_of_stream(self) -> Scratch:
-        if _is_capturing(self.device):  # cleared by every replay, and shared with no other launch
-            self._captured.append(captured := self._new_scratch())
-            return captured
         stream = _stream(self.device)
         if stream not in self._scratch:
-            self._scratch[stream] = self._new_scratch()
+            self._scratch[stream] = Scratch(1, self._config.programs, self.device)
         return self._scratch[stream]
-
-    def _new_scratch(self) -> Scratch:
-        return Scratch(1, self._config.programs, self.device)
 
     def _plan(self, entries: tuple[Entry, ...], in_place: list[Tensor]) -> Plan:
         """The tables of these tensors on the current stream."""
-        if _is_capturing(self.device):  # replays use what was captured, whatever happens in between
-            plan = self._spare_plans.pop(entries) if entries in self._spare_plans else None
-            plan = plan or self._new_plan(entries, in_place)
-            self._captured.append(plan)
-            self._spare_was_taken = True
-            return plan
         key = (_stream(self.device), *(entry.row for entry in entries))
-        plan = self._plans.get(key)
+        plan = self._plans.pop(key, None)
         if plan is None or plan.entries != entries:
-            plan = _keep(self._plans, key, self._new_plan(entries, in_place))
+            dtype_set = _dtype_set(entry.code for entry in entries)
+            plan = Plan(entries, dtype_set, self._config, self.device)
+        if len(self._plans) == _MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
+        self._plans[key] = plan
         plan.take_in_place(in_place)
-        self._spare_was_taken = False
-        if self.device.type == "cuda" and entries not in self._spare_plans:
-            _keep(self._spare_plans, entries, self._new_plan(entries, in_place))
         return plan
-
-    def _new_plan(self, entries: tuple[Entry, ...], in_place: list[Tensor]) -> Plan:
-        dtype_set = _dtype_set(entry.code for entry in entries)
-        return Plan(entries, dtype_set, in_place, self._config, self.device)
 
 
 _MOST_PLANS = 8
 """Kept at a time: training that touches other parameters in every step would else fill the memory."""
-
-
-def _keep(plans: dict[Key, Plan], key: Key, plan: Plan) -> Plan:
-    plans.pop(key, None)
-    if len(plans) == _MOST_PLANS:
-        del plans[next(iter(plans))]
-    plans[key] = plan
-    return plan
 
 
 def _is_strided(tensor: Tensor) -> bool:
@@ -245,15 +212,6 @@ def _dtype_set(codes: Iterable[int]) -> int:
     return sum(1 << code for code in set(codes))
 
 
-def _threshold_bits(threshold: float) -> tuple[int, int]:
-    """The smallest float32 >= threshold, and the threshold, as the integers that their bits spell."""
-    with np.errstate(over="ignore"):
-        narrow = np.float32(threshold)
-    if float(narrow) < threshold:
-        narrow = np.nextafter(narrow, np.float32(np.inf))
-    return int(narrow.view(np.uint32)), int(np.float64(threshold).view(np.uint64))
-
-
 def _current(device: torch.device) -> AbstractContextManager[object]:
     """Triton launches on the current device."""
     if device.type == "cpu" or torch.cuda.current_device() == device.index:
@@ -263,7 +221,3 @@ def _current(device: torch.device) -> AbstractContextManager[object]:
 
 def _stream(device: torch.device) -> int:
     return 0 if device.type == "cpu" else torch._C._cuda_getCurrentRawStream(device.index)
-
-
-def _is_capturing(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()

@@ -49,13 +49,12 @@ class Plan:
         self,
         entries: tuple[Entry, ...],
         dtype_set: int,
-        in_place: list[Tensor],
         config: Config,
         device: torch.device,
     ) -> None:
         self.entries = entries
         self.dtype_set = dtype_set
-        self.take_in_place(in_place)
+        self.take_in_place([])
         numel = np.array([entry.numel for entry in entries], dtype=np.int64)
         self.chunk = _chunk_size(int(numel.sum()), config)
         n_chunks = np.maximum(1, -(-numel // self.chunk))  # an empty tensor has a row, too
@@ -127,7 +126,7 @@ class Addresses:
             copied.synchronize()  # over for long, unless the device is 16 updates behind
         self._buffers[turn].numpy()[:] = addresses
         self._on_device.copy_(self._buffers[turn], non_blocking=on_cuda)
-        if on_cuda and not torch.cuda.is_current_stream_capturing():
+        if on_cuda:
             self._copied[turn] = torch.cuda.current_stream(self._on_device.device).record_event()
 
 

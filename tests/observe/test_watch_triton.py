@@ -15,7 +15,7 @@ from devices import AT_EACH_PLACE, ON_CUDA
 from models import MODELS, mlp
 
 import gradprof
-from gradprof.kernels.torch.reducer import TorchReducer, empty_table
+from gradprof.kernels.torch.reducer import empty_table
 from gradprof.kernels.triton.check import check_on_device
 from gradprof.kernels.triton.reducer import TritonReducer
 
@@ -154,46 +154,6 @@ def test_the_host_never_waits_nothing_is_compiled_and_memory_is_flat(
         torch.cuda.synchronize()
         assert torch.cuda.memory_allocated() == before
         assert prof.last.step == 24
-
-
-@ON_CUDA
-def test_reductions_can_be_captured_in_a_graph(place: str) -> None:
-    """Replays find other values in the same memory, and other reductions come between them."""
-    shapes = [(512, 300), (7,), (1000, 1000)]
-    tensors = [torch.randn(shape, device=place) for shape in shapes]
-    reducer = TritonReducer(torch.device(place))
-    table = empty_table(4, place)
-
-    def reduce() -> None:
-        reducer.replace_many(table, [0, 1, 2], tensors)
-        reducer.reduce_into(table, 3, tensors[2])
-
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            reduce()
-    torch.cuda.current_stream().wait_stream(side)
-    with torch.cuda.graph(torch.cuda.CUDAGraph()):
-        reduce()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        reduce()
-        reduce()
-    for seed in range(5):
-        torch.manual_seed(seed)
-        for tensor in tensors:
-            tensor.copy_(torch.randn(tensor.shape, device=place) * 10.0**-seed)
-        empty = empty_table(4, place)
-        table.copy_(empty)
-        reducer.replace_many(empty_table(3, place), [0, 1, 2], [tensor + 1 for tensor in tensors])
-        graph.replay()
-        expected = empty_table(4, place)
-        TorchReducer().replace_many(expected, [0, 1, 2, 3], [*tensors, tensors[2]])
-        TorchReducer().reduce_into(expected, 3, tensors[2])
-        got, wanted = table.cpu().numpy(), expected.cpu().numpy()
-        counts = [*range(9), *range(16, 144)]
-        np.testing.assert_array_equal(got[:, counts], wanted[:, counts])
 
 
 @ON_CUDA

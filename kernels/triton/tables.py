@@ -12,7 +12,7 @@ from torch import Tensor
 from gradprof.kernels.bins import N_BINS
 
 from .compiler import Config
-from .kernels import N_PARTIALS
+from .partial import N_WORDS
 
 _WAVES = 4
 """Chunks for each program that a device runs at once: with fewer, the last ones leave it half idle."""
@@ -28,7 +28,7 @@ class Scratch:
 
     def __init__(self, n_tensors: int, n_chunks: int, device: torch.device) -> None:
         self._zeroed = torch.zeros(n_tensors * (1 + N_BINS), dtype=torch.int64, device=device)
-        self._partials = torch.empty(N_PARTIALS * n_chunks, dtype=torch.int64, device=device)
+        self._partials = torch.empty(N_WORDS * n_chunks, dtype=torch.int64, device=device)
         counters = self._zeroed.data_ptr()
         self.addresses = (counters, counters + 8 * n_tensors, self._partials.data_ptr())
         """Of the counters, the histograms and the partials."""

@@ -70,7 +70,7 @@ def test_threads_do_not_wait_for_each_other_in_the_loop(machine_code: list[dict[
 def test_nothing_is_spilled(machine_code: list[dict[str, Any]]) -> None:
     for code in machine_code:
         assert code["spills_in_loop"] == 0, code
-        if TODAY:  # older compilers keep up to 40 bytes elsewhere
+        if TODAY:  # Triton 3.6 keeps 8 bytes elsewhere
             assert code["stack_bytes"] == 0, code
 
 

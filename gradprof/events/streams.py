@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .crc import masked_crc32c
+from .framing import masked_crc32c
 
 _HEAD = struct.Struct("<4sII")
 _WORD = struct.Struct("<I")

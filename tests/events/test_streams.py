@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gradprof.events.crc import masked_crc32c
+from gradprof.events.framing import masked_crc32c
 from gradprof.events.streams import BadBlock, Packed, StreamReader, StreamWriter, pack
 
 EXTREMES = [0, 1, -1, 255, 256, 2**31, -(2**31), 2**62, -(2**62), 2**63 - 1, -(2**63)]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from gradprof.terminal.bar import Rounds
+
     from .results import Result
-    from .session import Session
     from .sizes import Sizes
     from .trainings import Setup
 
@@ -124,10 +125,11 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0; 1 if a result was wrong, 2 for wrong arguments, said on stderr, 130 after Ctrl-C.
     """
+    from gradprof.terminal.bar import Rounds
+
     from .event_file import EventFile
     from .machine import describe_machine
     from .output import Output
-    from .session import Session
     from .target import TargetError
 
     names = _chosen(args.benchmark)
@@ -151,11 +153,11 @@ def run(args: argparse.Namespace) -> int:
     output = Output(describe_machine(device), quick=args.quick, as_json=args.json, event_file=event_file)
     interrupted = False
     try:
-        with Session() as session:
+        with Rounds() as rounds:
             for name in names:
-                if not session.stopped:
-                    output.add(_measure(name, session, args, device))
-            interrupted = session.stopped
+                if not rounds.requested:
+                    output.add(_measure(name, rounds, args, device))
+            interrupted = rounds.requested
     except KeyboardInterrupt:  # a second Ctrl-C, or one outside a round
         interrupted = True
     output.close(interrupted)
@@ -187,7 +189,7 @@ def _check_backend(backend: str, device: torch.device) -> None:
     make_reducer(backend, device)
 
 
-def _measure(name: str, session: Session, args: argparse.Namespace, device: torch.device) -> Result:
+def _measure(name: str, rounds: Rounds, args: argparse.Namespace, device: torch.device) -> Result:
     quick = args.quick
     pairs = args.pairs or (_QUICK_PAIRS if quick else _PAIRS[name])
     if name == "step":
@@ -200,15 +202,15 @@ def _measure(name: str, session: Session, args: argparse.Namespace, device: torc
             backend=args.backend,
             budget=args.budget,
         )
-        return measure_step(session, _setup(args, device), pairs, scope=scope)
+        return measure_step(rounds, _setup(args, device), pairs, scope=scope)
     if name == "kernels":
         from .kernels import measure_kernels
 
-        return measure_kernels(session, device, pairs, _sizes(args), args.backend)
+        return measure_kernels(rounds, device, pairs, _sizes(args), args.backend)
     from .writer import QUICK as QUICK_WRITER
     from .writer import Extent, measure_writer
 
-    return measure_writer(session, pairs, QUICK_WRITER if quick else Extent())
+    return measure_writer(rounds, pairs, QUICK_WRITER if quick else Extent())
 
 
 def _sizes(args: argparse.Namespace) -> Sizes:

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from gradprof.record.figures import TensorStats
+from gradprof.terminal.bar import Rounds
 
 from .clock import within
 from .contents import filled
 from .expected import difference, expected_of
 from .pairs import alternate, ratios, seconds
 from .results import Bound, Check, Figure, Findings
-from .session import Session
 from .sizes import Sizes, binary
 
 BOUND = Bound("at least", 5.0)
@@ -32,7 +32,7 @@ def numpy_idiom(tensor: Tensor) -> npt.NDArray[np.int64]:
 
 
 def compare_with_idiom(
-    session: Session, device: torch.device, pairs: int, sizes: Sizes, measure: Measure
+    rounds: Rounds, device: torch.device, pairs: int, sizes: Sizes, measure: Measure
 ) -> Findings:
     """How many times as fast, on normal float32 values."""
     numel = min(sizes.numel, sizes.max_numel or sizes.numel)
@@ -47,8 +47,8 @@ def compare_with_idiom(
     }
     for contender in contenders.values():
         contender()  # the first call allocates scratch
-    rounds = within(sizes.seconds_per_comparison, session.rounds(pairs, "kernels: against numpy"))
-    costs = alternate(contenders, rounds)
+    numbers = within(sizes.seconds_per_comparison, rounds(pairs, "kernels: against numpy"))
+    costs = alternate(contenders, numbers)
     speed_up = ratios(costs["numpy"], of=costs["gradprof.measure"])
     found.figures = [
         Figure("times as fast as numpy", "x", speed_up, BOUND),

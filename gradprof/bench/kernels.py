@@ -13,12 +13,12 @@ from gradprof.kernels import reducer as backends
 from gradprof.kernels.reducer import Reducer
 from gradprof.observe.measurement import measure
 from gradprof.record.figures import TensorStats
+from gradprof.terminal.bar import Rounds
 
 from .idiom import compare_with_idiom
 from .launch_cost import measure_launch_cost
 from .many_tensors import measure_many_tensors
 from .results import Findings, Result
-from .session import Session
 from .shapes import MODELS
 from .single_tensor import measure_single_tensors
 from .sizes import QUICK, Sizes
@@ -41,7 +41,7 @@ def make_reducer(backend: str, device: torch.device) -> Reducer:
 
 
 def measure_kernels(
-    session: Session,
+    rounds: Rounds,
     device: torch.device,
     pairs: int,
     sizes: Sizes,
@@ -59,11 +59,11 @@ def measure_kernels(
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
         reducer = make_reducer(backend, device)
         reducer.prepare(_dtypes(sizes), scaled=False)
-        for part in _parts(session, device, pairs, sizes, reducer, partial(measure, backend=backend)):
+        for part in _parts(rounds, device, pairs, sizes, reducer, partial(measure, backend=backend)):
             found.add(part())
             if device.type == "cuda":
                 torch.cuda.empty_cache()
-            if session.stopped or not found.correct:
+            if rounds.requested or not found.correct:
                 break
     chosen = type(reducer).__name__.removesuffix("Reducer").lower()
     return Result(
@@ -75,13 +75,13 @@ def measure_kernels(
         checks=found.checks,
         figures=found.figures,
         grids=found.grids,
-        interrupted=session.stopped,
+        interrupted=rounds.requested,
         notes=list(dict.fromkeys(found.notes)),
     )
 
 
 def _parts(
-    session: Session,
+    rounds: Rounds,
     device: torch.device,
     pairs: int,
     sizes: Sizes,
@@ -91,12 +91,12 @@ def _parts(
     """Each part begins where the one before it has given back its memory."""
     dtypes = _dtypes(sizes)
     if torch.float32 in dtypes:
-        yield partial(compare_with_idiom, session, device, pairs, sizes, measure)
+        yield partial(compare_with_idiom, rounds, device, pairs, sizes, measure)
     for dtype in dtypes:
-        yield partial(measure_single_tensors, session, device, dtype, pairs, sizes, reducer)
+        yield partial(measure_single_tensors, rounds, device, dtype, pairs, sizes, reducer)
     models = [MODELS[name] for name in sizes.models if MODELS[name].dtype in dtypes]
-    yield partial(measure_many_tensors, session, device, models, pairs, sizes, reducer)
-    yield partial(measure_launch_cost, session, device, dtypes[0], pairs, sizes, reducer)
+    yield partial(measure_many_tensors, rounds, device, models, pairs, sizes, reducer)
+    yield partial(measure_launch_cost, rounds, device, dtypes[0], pairs, sizes, reducer)
 
 
 def _dtypes(sizes: Sizes) -> list[torch.dtype]:

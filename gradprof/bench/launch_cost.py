@@ -14,13 +14,13 @@ from torch import Tensor
 
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
+from gradprof.terminal.bar import Rounds
 
 from .clock import Clock, within
 from .contents import filled
 from .expected import exact_difference, stats_of
 from .pairs import alternate
 from .results import Bound, Check, Figure, Findings
-from .session import Session
 from .sizes import Sizes, binary, dtype_name
 
 BOUND = Bound("at most", 15.0)
@@ -31,7 +31,7 @@ N_TENSORS = 161
 
 
 def measure_launch_cost(
-    session: Session,
+    rounds: Rounds,
     device: torch.device,
     dtype: torch.dtype,
     pairs: int,
@@ -60,8 +60,8 @@ def measure_launch_cost(
         "  _foreach_norm": partial(torch._foreach_norm, tensors),
     }
     clock = Clock(device, sizes.seconds_per_sample)
-    rounds = within(sizes.seconds_per_comparison, session.rounds(pairs, "kernels: launch cost"))
-    costs = alternate({name: clock.host_sampler(act) for name, act in acts.items()}, rounds)
+    numbers = within(sizes.seconds_per_comparison, rounds(pairs, "kernels: launch cost"))
+    costs = alternate({name: clock.host_sampler(act) for name, act in acts.items()}, numbers)
     found.figures = [
         Figure(name, "us", [1e6 * s for s in taken], bound if name.startswith(call) else None)
         for name, taken in costs.items()

@@ -15,6 +15,7 @@ from torch import Tensor
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
+from gradprof.terminal.bar import Rounds
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
 from .clock import Clock, within
@@ -23,7 +24,6 @@ from .expected import difference, exact_difference, row_by_plain_torch, stats_of
 from .pairs import alternate, ratios
 from .plain_torch import PlainTorch, plain_torch
 from .results import Bound, Check, Figure, Findings, Grid
-from .session import Session
 from .shapes import Model, Part, Shape
 from .sizes import Sizes, ceiling_numel, dtype_name, part_within
 
@@ -33,7 +33,7 @@ _COLUMNS = ("M values", "ceiling", "GB/s", "share", "ms", "foreach", "plain")
 
 
 def measure_many_tensors(
-    session: Session,
+    rounds: Rounds,
     device: torch.device,
     models: Sequence[Model],
     pairs: int,
@@ -48,9 +48,9 @@ def measure_many_tensors(
         if part is None:
             found.notes.append(f"Left out: {model.name}, of which not one tensor fits.")
             continue
-        if session.stopped:
+        if rounds.requested:
             break
-        check, costs = _measure(session, device, part, pairs, sizes, reducer)
+        check, costs = _measure(rounds, device, part, pairs, sizes, reducer)
         found.checks.append(check)
         if not check.passed:
             return found
@@ -68,7 +68,7 @@ def measure_many_tensors(
 
 
 def _measure(
-    session: Session,
+    rounds: Rounds,
     device: torch.device,
     part: Part,
     pairs: int,
@@ -79,7 +79,7 @@ def _measure(
     tensors = _tensors(part.shapes, part.model.dtype, device)
     fields = plain_torch(device)
     check = _check(reducer, part.label, tensors, fields)
-    if not check.passed or session.stopped:
+    if not check.passed or rounds.requested:
         return check, {}
     flat = filled("normal", ceiling_numel(part.numel, part.model.dtype), part.model.dtype, device)
     rows, indices = empty_table(len(tensors), device), list(range(len(tensors)))
@@ -90,8 +90,8 @@ def _measure(
         **reads_of(flat),
     }
     clock = Clock(device, sizes.seconds_per_sample)
-    rounds = within(sizes.seconds_per_comparison, session.rounds(pairs, f"kernels: {part.label}"))
-    costs = with_ceiling(alternate({name: clock.sampler(act) for name, act in acts.items()}, rounds))
+    numbers = within(sizes.seconds_per_comparison, rounds(pairs, f"kernels: {part.label}"))
+    costs = with_ceiling(alternate({name: clock.sampler(act) for name, act in acts.items()}, numbers))
     costs["ceiling"] = [seconds * part.numel / flat.numel() for seconds in costs["ceiling"]]
     return check, costs
 

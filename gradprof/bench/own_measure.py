@@ -13,10 +13,11 @@ from pathlib import Path
 
 import torch
 
+from gradprof.terminal.bar import Rounds
+
 from .contenders import Contender, Gradprof, Watch
 from .pairs import alternate, ratios
 from .results import Figure, Findings
-from .session import Session
 from .step_results import BARE, BOTH, OBSERVED
 from .trainings import Make
 from .twin import Twin
@@ -42,7 +43,7 @@ class _Turn:
 
 
 def measure_own(
-    session: Session, make: Make, device: torch.device, watch: Watch, backend: str, budget: float | None
+    rounds: Rounds, make: Make, device: torch.device, watch: Watch, backend: str, budget: float | None
 ) -> Findings:
     """Ratios to the bare step of parameters and outputs at every iteration, by gradprof's own
     `Profiler.overhead` and by the clock, and of the same with a budget if there is one."""
@@ -60,7 +61,7 @@ def measure_own(
                 turn.contender.start()
                 started.append(turn.contender)
                 turn()  # warms up, and shows a budget what to go by
-            costs = alternate(turns, session.rounds(_N_ROUNDS, "step: runs of steps"))
+            costs = alternate(turns, rounds(_N_ROUNDS, "step: runs of steps"))
         finally:
             for contender in started:
                 contender.finish()

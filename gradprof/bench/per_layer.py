@@ -15,10 +15,10 @@ from gradprof.kernels.reducer import Reducer, make_reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.observe.hooks import tensors_in
 from gradprof.observe.targets import find_modules, find_params
+from gradprof.terminal.bar import Rounds
 
 from .clock import Clock
 from .results import Figure, Findings, Grid
-from .session import Session
 from .trainings import Training
 from .twin import Twin
 
@@ -36,7 +36,7 @@ class _Site:
 
 
 def measure_layers(
-    session: Session, make: Callable[[], Training], device: torch.device, rounds: int
+    rounds: Rounds, make: Callable[[], Training], device: torch.device, n_rounds: int
 ) -> Findings:
     """The time of reducing each site's gradients, as they come, in a training of its own.
 
@@ -46,7 +46,7 @@ def measure_layers(
     sites: dict[str, _Site] = {}
     layers = _Layers(Twin(make, device), device, sites)
     try:
-        for _ in session.rounds(rounds, "step: per layer"):
+        for _ in rounds(n_rounds, "step: per layer"):
             layers.step()
     finally:
         layers.remove()

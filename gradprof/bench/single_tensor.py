@@ -16,6 +16,7 @@ from torch import Tensor
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
+from gradprof.terminal.bar import Rounds
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
 from .clock import Clock, within
@@ -24,7 +25,6 @@ from .expected import MAX_NUMPY, difference, expected_of, row_by_plain_torch, st
 from .pairs import alternate, ratios
 from .plain_torch import plain_torch
 from .results import Bound, Check, Figure, Findings, Grid
-from .session import Session
 from .sizes import Sizes, binary, dtype_name, grid_within
 
 SHARE_BOUNDS = {torch.float32: Bound("at least", 0.9), torch.bfloat16: Bound("at least", 0.8)}
@@ -34,7 +34,7 @@ _COLUMNS = ("ceiling", "normal", "share", *(name for name in TIMED if name != "n
 
 
 def measure_single_tensors(
-    session: Session,
+    rounds: Rounds,
     device: torch.device,
     dtype: torch.dtype,
     pairs: int,
@@ -46,22 +46,22 @@ def measure_single_tensors(
     found = Findings(notes=notes)
     tensors: dict[str, Tensor] = {}
     for content, _ in zip(
-        CONTENTS, session.rounds(len(CONTENTS), f"kernels: checking {dtype_name(dtype)}"), strict=False
+        CONTENTS, rounds(len(CONTENTS), f"kernels: checking {dtype_name(dtype)}"), strict=False
     ):
         values = filled(content, numels[-1], dtype, device)
         found.checks += _check(reducer, content, values, numels)
         if content in TIMED:
             tensors[content] = values
-    if not found.correct or session.stopped:
+    if not found.correct or rounds.requested:
         return found
     clock = Clock(device, sizes.seconds_per_sample)
     rows = {}
     for n in numels:
-        if session.stopped:
+        if rounds.requested:
             break
         what = f"kernels: {dtype_name(dtype)}, {binary(n)}"
-        rounds = within(sizes.seconds_per_comparison, session.rounds(pairs, what))
-        costs = _costs({name: values[:n] for name, values in tensors.items()}, clock, rounds, reducer)
+        numbers = within(sizes.seconds_per_comparison, rounds(pairs, what))
+        costs = _costs({name: values[:n] for name, values in tensors.items()}, clock, numbers, reducer)
         if not costs["normal"]:  # Ctrl-C came before the first round
             break
         rows[binary(n)] = _cells(costs, n * dtype.itemsize)
@@ -92,7 +92,7 @@ def _check(reducer: Reducer, content: str, values: Tensor, numels: list[int]) ->
 
 
 def _costs(
-    tensors: dict[str, Tensor], clock: Clock, rounds: Iterable[int], reducer: Reducer
+    tensors: dict[str, Tensor], clock: Clock, numbers: Iterable[int], reducer: Reducer
 ) -> dict[str, list[float]]:
     """Seconds of reducing each content, and as "ceiling" of the read of normal values that is fastest."""
     normal = tensors["normal"]
@@ -101,7 +101,7 @@ def _costs(
         name: partial(reducer.reduce_into, table, 0, tensor) for name, tensor in tensors.items()
     }
     acts |= reads_of(normal)
-    return with_ceiling(alternate({name: clock.sampler(act) for name, act in acts.items()}, rounds))
+    return with_ceiling(alternate({name: clock.sampler(act) for name, act in acts.items()}, numbers))
 
 
 def _cells(costs: dict[str, list[float]], n_bytes: int) -> list[Figure | None]:

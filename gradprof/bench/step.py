@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gradprof.observe.profiler import watch
 from gradprof.read.run import load
+from gradprof.terminal.bar import Rounds
 
 from .alternatives import ALTERNATIVES
 from .clock import within
@@ -24,7 +25,6 @@ from .own_measure import measure_own
 from .pairs import alternate
 from .per_layer import measure_layers
 from .results import Check, Figure, Findings, Grid, Result
-from .session import Session
 from .step_results import (
     BARE,
     BOUNDS,
@@ -88,7 +88,7 @@ def check_setup(setup: Setup) -> None:
 
 
 def measure_step(
-    session: Session, setup: Setup, pairs: int, watch: Watch = watch, scope: Scope | None = None
+    rounds: Rounds, setup: Setup, pairs: int, watch: Watch = watch, scope: Scope | None = None
 ) -> Result:
     """Step time watched / bare, every iteration recorded into runs that are removed afterwards.
 
@@ -102,12 +102,12 @@ def measure_step(
     make = maker(setup)
     found = Findings()
     with own_random_numbers(setup.device), deterministic_cudnn():
-        if not session.stopped:
-            found = _compare(session, make, setup, pairs, watch, scope)
-        if found.correct and (scope.budget or pairs >= _ENOUGH_FOR_OWN) and not session.stopped:
-            found.add(measure_own(session, make, setup.device, watch, scope.backend, scope.budget))
-        if found.correct and scope.per_layer and not session.stopped:
-            found.add(measure_layers(session, make, setup.device, scope.per_layer))
+        if not rounds.requested:
+            found = _compare(rounds, make, setup, pairs, watch, scope)
+        if found.correct and (scope.budget or pairs >= _ENOUGH_FOR_OWN) and not rounds.requested:
+            found.add(measure_own(rounds, make, setup.device, watch, scope.backend, scope.budget))
+        if found.correct and scope.per_layer and not rounds.requested:
+            found.add(measure_layers(rounds, make, setup.device, scope.per_layer))
     return Result(
         name="step",
         setup=f"{setup}; step time watched / bare, in pairs",
@@ -123,26 +123,26 @@ def measure_step(
         checks=found.checks,
         figures=found.figures,
         grids=found.grids,
-        interrupted=session.stopped,
+        interrupted=rounds.requested,
         notes=found.notes,
     )
 
 
-def _compare(session: Session, make: Make, setup: Setup, pairs: int, watch: Watch, scope: Scope) -> Findings:
+def _compare(rounds: Rounds, make: Make, setup: Setup, pairs: int, watch: Watch, scope: Scope) -> Findings:
     found = Findings()
     differing = _differing_by_itself(make, setup)
     with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
         contenders = _contenders(make, setup, watch, scope, Path(directory))
         with _started(contenders, found.notes):
-            _warm_up(session, contenders, found.notes)
-            rounds = within(scope.seconds, session.rounds(pairs, "step"), _AT_LEAST)
-            costs = alternate(contenders, rounds)
+            _warm_up(rounds, contenders, found.notes)
+            numbers = within(scope.seconds, rounds(pairs, "step"), _AT_LEAST)
+            costs = alternate(contenders, numbers)
             measured = {name: Measured(contenders[name], costs[name]) for name in contenders}
-            for _ in session.rounds(_N_FOR_MEMORY if costs[BARE] else 0, "step: memory"):
+            for _ in rounds(_N_FOR_MEMORY if costs[BARE] else 0, "step: memory"):
                 for contender in contenders.values():
                     contender.step_for_memory()
             counted = _N_COUNTED if costs[BARE] and setup.device.type == "cuda" else 0
-            for _ in session.rounds(counted, "step: on the device"):
+            for _ in rounds(counted, "step: on the device"):
                 for one in measured.values():
                     one.counts = [*one.counts, count_device(one.contender)]
         if not contenders[BARE].twin.age:
@@ -204,8 +204,8 @@ def _started(contenders: dict[str, Contender], notes: list[str]) -> Iterator[Non
                 notes.append(f"{contender.name} could not be closed: {_reason(error)}")
 
 
-def _warm_up(session: Session, contenders: dict[str, Contender], notes: list[str]) -> None:
-    for _ in session.rounds(_N_WARM_UP, "step: warming up"):
+def _warm_up(rounds: Rounds, contenders: dict[str, Contender], notes: list[str]) -> None:
+    for _ in rounds(_N_WARM_UP, "step: warming up"):
         for contender in list(contenders.values()):
             try:
                 contender()

@@ -25,11 +25,11 @@ from gradprof.events.framing import read_records
 from gradprof.read.run import Run, load
 from gradprof.record.figures import derive
 from gradprof.record.step import StepRecord
+from gradprof.terminal.bar import Rounds
 from gradprof.write.run_writer import FLUSH_SECONDS, RunWriter
 
 from .pairs import alternate, ratios
 from .results import Bound, Check, Figure, Result
-from .session import Session
 from .spin import SpinLoop, paced_writer
 from .summary_writer import SummaryWriterPeer
 from .synthetic import synthetic_header, synthetic_steps
@@ -63,7 +63,7 @@ class Extent:
 QUICK = Extent(sites=20, first=10, later=(20, 30), spin_seconds=0.3)
 
 
-def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = load) -> Result:
+def measure_writer(rounds: Rounds, pairs: int, extent: Extent, load: Load = load) -> Result:
     """CPU time and bytes of one step, while every point is written and once points are thinned.
 
     Args:
@@ -76,7 +76,7 @@ def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = lo
     figures: list[Figure] = []
     if all(check.passed for check in checks):
         contenders, loops = _contenders(ours, peer, extent), _loops(ours, extent)
-        costs = alternate({**contenders, **loops}, session.rounds(pairs, "writer"))
+        costs = alternate({**contenders, **loops}, rounds(pairs, "writer"))
         figures = _figures(costs, {key: contender.bytes for key, contender in contenders.items()}, extent)
         figures += _spin_figures(costs, {key: loop.waits for key, loop in loops.items()})
     return Result(
@@ -88,7 +88,7 @@ def measure_writer(session: Session, pairs: int, extent: Extent, load: Load = lo
         options={"pairs": pairs, **asdict(extent)},
         checks=checks,
         figures=figures,
-        interrupted=session.stopped,
+        interrupted=rounds.requested,
     )
 
 

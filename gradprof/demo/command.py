@@ -15,7 +15,7 @@ from gradprof.workloads.names import DATASETS
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from gradprof.observe.profiler import Profiler
+    from gradprof import Profiler
 
     from .training import Training
 
@@ -128,13 +128,12 @@ def _start_watch(training: Training) -> Profiler | None:
 
 
 def _train(training: Training, prof: Profiler | None) -> int:
+    from gradprof.terminal.bar import Bar
     from gradprof.terminal.interruption import Interruption
-
-    from .progress import make_progress
 
     print(_introduction(training, prof), flush=True)
     with Interruption() as interruption, nullcontext() if prof is None else prof:
-        training.run(prof, make_progress(training.n_steps), interruption)
+        training.run(prof, Bar(training.n_steps), interruption)
     if interruption.requested:
         print(f"Interrupted after step {len(training.losses)} of {training.n_steps}.")
     if training.accuracy is not None:
@@ -165,9 +164,9 @@ def _introduction(training: Training, prof: Profiler | None) -> str:
 
 
 def _report(prof: Profiler) -> None:
+    import gradprof
     from gradprof.diagnosis.answer import answer
-    from gradprof.read.run import load
 
-    print(f"\n{answer(load(prof.logdir))}\n")
+    print(f"\n{answer(gradprof.load(prof.logdir))}\n")
     print(f"Run: {prof.logdir}")
     print(f"tensorboard --logdir {shlex.quote(str(prof.logdir.parent))}")

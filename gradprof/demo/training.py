@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradprof.workloads.classifiers import build_model
+from gradprof.workloads.classifiers import build_model, classification_loss
 from gradprof.workloads.data import load_dataset
 from gradprof.workloads.devices import choose_device
 
-from .progress import Figures, Lines
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from gradprof.observe.profiler import Profiler
+    from gradprof import Profiler
+    from gradprof.terminal.bar import Bar
     from gradprof.terminal.interruption import Interruption
 
-AUXILIARY_WEIGHT = 0.3  # GoogLeNet's, https://arxiv.org/abs/1409.4842, section 5
+
+@dataclass(frozen=True)
+class Figures:
+    """One step, as shown."""
+
+    loss: float
+    lr: float
+    largest: float | None
+    """The largest gradient magnitude; None in a training that is not watched."""
+
+    def __str__(self) -> str:
+        shown = f"loss {self.loss:.4g}  lr {self.lr:.1e}"
+        return shown if self.largest is None else f"{shown}  max gradient {self.largest:.1e}"
 
 
 class Training:
@@ -63,18 +75,18 @@ class Training:
         self.losses: list[Tensor] = []
         self.accuracy: float | None = None
 
-    def run(self, prof: Profiler | None, progress: Lines, interruption: Interruption) -> None:
-        """Train to the end, or until an interruption is requested."""
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True), progress:
+    def run(self, prof: Profiler | None, bar: Bar, interruption: Interruption) -> None:
+        """Train to the end, or until an interruption is requested; a line for each epoch."""
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True), bar:
             for epoch in range(1, self.settings.epochs + 1):
-                self._train_epoch(prof, progress, interruption)
+                self._train_epoch(prof, bar, interruption)
                 if interruption.requested:
                     return
                 figures = self._figures(prof)
                 self.accuracy = self._validate()
-                progress.after_epoch(self._epoch_line(epoch, figures))
+                bar.line(self._epoch_line(epoch, figures))
 
-    def _train_epoch(self, prof: Profiler | None, progress: Lines, interruption: Interruption) -> None:
+    def _train_epoch(self, prof: Profiler | None, bar: Bar, interruption: Interruption) -> None:
         self.model.train()
         for images, labels in self.data.train_batches(self.settings.batch_size, self._shuffling):
             loss = classification_loss(self.model(images), labels)
@@ -84,7 +96,7 @@ class Training:
             if prof is not None:
                 prof.log(loss=loss, lr=self.lr)
             self.losses.append(loss.detach())
-            progress.after_step(lambda: self._figures(prof))
+            bar.show(len(self.losses), lambda: str(self._figures(prof)))
             self.scheduler.step()
             if interruption.requested:
                 return
@@ -104,29 +116,13 @@ class Training:
 
     def _figures(self, prof: Profiler | None) -> Figures:
         largest = None if prof is None else largest_gradient(prof)
-        return Figures(len(self.losses), float(self.losses[-1]), self.lr, largest)
+        return Figures(float(self.losses[-1]), self.lr, largest)
 
     def _epoch_line(self, epoch: int, figures: Figures) -> str:
         loss = float(torch.stack(self.losses[-self.steps_per_epoch :]).mean())
         line = f"epoch {epoch:{len(str(self.settings.epochs))}}/{self.settings.epochs}"
         line += f"  loss {loss:<9.4g}  validation accuracy {self.accuracy:6.1%}"
         return line if figures.largest is None else f"{line}  max gradient {figures.largest:.1e}"
-
-
-def classification_loss(output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-    """Cross entropy, 0-dim; auxiliary classifiers, which some models add while they train, count less.
-
-    Args:
-        output: scores `[n, classes]`, or a tuple of them with the auxiliary ones after the first.
-        labels: int64 `[n]`.
-    """
-    if isinstance(output, Tensor):
-        return F.cross_entropy(output, labels)
-    main, *auxiliary = output
-    loss = F.cross_entropy(main, labels)
-    for scores in auxiliary:
-        loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(scores, labels)
-    return loss
 
 
 def largest_gradient(prof: Profiler) -> float:

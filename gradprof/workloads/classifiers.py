@@ -1,15 +1,18 @@
-"""Untrained classifiers from torchvision."""
+"""Untrained classifiers from torchvision, and the loss to train them on."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from gradprof.record.sites import near_names
+
+AUXILIARY_WEIGHT = 0.3  # GoogLeNet's, https://arxiv.org/abs/1409.4842, section 5
 
 
 def build_model(name: str, n_classes: int, image_size: int, batch_size: int) -> nn.Module:
@@ -36,6 +39,22 @@ def build_model(name: str, n_classes: int, image_size: int, batch_size: int) -> 
             f"{advice} ({reason})"
         ) from error
     return model
+
+
+def classification_loss(output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    """Cross entropy, 0-dim; auxiliary classifiers, which some models add while they train, count less.
+
+    Args:
+        output: scores `[n, classes]`, or a tuple of them with the auxiliary ones after the first.
+        labels: int64 `[n]`.
+    """
+    if isinstance(output, Tensor):
+        return F.cross_entropy(output, labels)
+    main, *auxiliary = output
+    loss = F.cross_entropy(main, labels)
+    for scores in auxiliary:
+        loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(scores, labels)
+    return loss
 
 
 def _options(name: str, image_size: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import os
@@ -30,7 +29,6 @@ from gradprof.bench.machine import describe_machine
 from gradprof.bench.output import Output
 from gradprof.bench.pairs import Summary, alternate, ratios, summarize
 from gradprof.bench.results import Bound, Check, Figure, Grid, Result
-from gradprof.bench.session import Session
 from gradprof.bench.sizes import Sizes
 from gradprof.bench.spin import SpinLoop, paced_writer
 from gradprof.bench.step import Setup, measure_step
@@ -39,6 +37,7 @@ from gradprof.bench.table import new_console, print_machine, print_result, value
 from gradprof.bench.writer import Extent, measure_writer
 from gradprof.cli import main
 from gradprof.record.step import StepRecord
+from gradprof.terminal.bar import Rounds
 
 CPU = torch.device("cpu")
 SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)
@@ -178,7 +177,7 @@ def test_watch_that_changes_the_model_has_no_speed() -> None:
             next(iter(model.parameters())).view(-1)[0] += 1e-3
         return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
 
-    result = measure_step(Session(), TINY, 1, watch)
+    result = measure_step(Rounds(), TINY, 1, watch)
     failed = [check.what.partition(":")[2] for check in result.checks if not check.passed]
     assert failed == [" twins are bit-identical after 7 steps"] * 4
     assert re.search(r"tensors differ, the first is features.0.weight", result.checks[0].failure)
@@ -190,14 +189,14 @@ def test_watch_that_draws_random_numbers_has_no_speed() -> None:
         model.register_forward_pre_hook(lambda *_: torch.rand(1) and None)
         return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
 
-    assert not measure_step(Session(), TINY, 1, watch).correct
+    assert not measure_step(Rounds(), TINY, 1, watch).correct
 
 
 def test_watch_that_records_something_else_has_no_speed() -> None:
     def watch(model: torch.nn.Module, *args: object, **options: object) -> gradprof.Profiler:
         return gradprof.watch(model, *args, **{**options, "every": 3})  # type: ignore[arg-type]
 
-    result = measure_step(Session(), TINY, 2, watch)
+    result = measure_step(Rounds(), TINY, 2, watch)
     assert result.checks[0].passed
     assert result.checks[1].failure == "it holds 3"
     assert "recorded is" in result.checks[2].failure, "step 6 of 0 to 7 is taken for the last"
@@ -213,7 +212,7 @@ def test_run_that_does_not_come_back_has_no_speed() -> None:
         run = gradprof.load(path)
         return Wrong(run.path)
 
-    result = measure_writer(Session(), 1, SHORT, load)
+    result = measure_writer(Rounds(), 1, SHORT, load)
     assert [check.passed for check in result.checks] == [False, True]
     assert result.figures == []
 
@@ -223,7 +222,7 @@ def test_peer_that_writes_other_values_has_no_speed(monkeypatch: pytest.MonkeyPa
 
     add_scalar = SummaryWriter.add_scalar
     monkeypatch.setattr(SummaryWriter, "add_scalar", lambda self, t, v, s: add_scalar(self, t, v + 0.001, s))
-    result = measure_writer(Session(), 1, SHORT)
+    result = measure_writer(Rounds(), 1, SHORT)
     assert [check.passed for check in result.checks] == [True, False]
     assert result.figures == []
 
@@ -233,7 +232,7 @@ def test_peer_that_writes_other_values_has_no_speed(monkeypatch: pytest.MonkeyPa
 
 def test_step_leaves_nothing_behind() -> None:
     random, cudnn = torch.get_rng_state(), torch.backends.cudnn.deterministic
-    result = measure_step(Session(), TINY, 2)
+    result = measure_step(Rounds(), TINY, 2)
     assert result.correct, result.checks
     assert [(figure.name, len(figure.values)) for figure in result.figures] == [
         ("parameters and outputs", 2),
@@ -249,7 +248,7 @@ def test_step_leaves_nothing_behind() -> None:
 
 
 def test_writer() -> None:
-    result = measure_writer(Session(), 2, SHORT)
+    result = measure_writer(Rounds(), 2, SHORT)
     assert result.correct, result.checks
     by_unit = {
         unit: [figure for figure in result.figures if figure.unit == unit]
@@ -442,7 +441,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout == "set()\n"
 
 
-# --- Ctrl-C and progress ------------------------------------------------------------------------
+# --- Ctrl-C -------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
@@ -456,47 +455,25 @@ def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
         model.register_forward_pre_hook(interrupt)
         return gradprof.watch(model, *args, **options)  # type: ignore[arg-type]
 
-    with Session() as session:
-        result = measure_step(session, TINY, 100, watch)
+    with Rounds() as rounds:
+        result = measure_step(rounds, TINY, 100, watch)
     assert result.interrupted
     assert result.correct, result.checks
     assert [len(figure.values) for figure in result.figures] == [2] * 5
 
 
 def test_ctrl_c_before_the_first_round_gives_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    with Session() as session:
+    with Rounds() as rounds:
         signal.raise_signal(signal.SIGINT)
         results = [
-            measure_kernels(session, CPU, 2, SMALL),
-            measure_writer(session, 2, SHORT),
-            measure_step(session, TINY, 2),
+            measure_kernels(rounds, CPU, 2, SMALL),
+            measure_writer(rounds, 2, SHORT),
+            measure_step(rounds, TINY, 2),
         ]
     for result in results:
         assert result.figures == result.grids == []
         print_result(result, new_console())
     assert capsys.readouterr().out.count("nothing was measured") == 3
-
-
-def test_second_ctrl_c_raises() -> None:
-    with Session() as session:
-        signal.raise_signal(signal.SIGINT)
-        assert session.stopped
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_is_shown_on_a_terminal_only() -> None:
-    terminal, pipe = Terminal(), io.StringIO()
-    assert list(Session(terminal).rounds(2, "kernels")) == [0, 1]
-    assert list(Session(pipe).rounds(2, "kernels")) == [0, 1]
-    assert "kernels, 2 of 2" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\r\x1b[2K")
-    assert pipe.getvalue() == ""
 
 
 # --- output -------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ from gradprof.bench.own_measure import measure_own
 from gradprof.bench.per_layer import measure_layers
 from gradprof.bench.resources import OthersTime, PeakMemory, ThreadTime
 from gradprof.bench.results import Figure, Grid, Result
-from gradprof.bench.session import Session
 from gradprof.bench.step import Scope, measure_step
 from gradprof.bench.step_results import (
     BARE,
@@ -48,6 +47,7 @@ from gradprof.bench.table import new_console, print_result
 from gradprof.bench.trainings import Setup, Training, maker
 from gradprof.bench.twin import Twin
 from gradprof.cli import main
+from gradprof.terminal.bar import Rounds
 from gradprof.workloads import decoders
 from gradprof.workloads.decoders import GPT2, LLAMA, Gpt2, Llama, Shape
 
@@ -204,7 +204,7 @@ def test_a_sequence_is_at_most_the_context() -> None:
 
 def test_own_training(module: str) -> None:
     path = list(sys.path)
-    result = measure_step(Session(), own(module), 2)
+    result = measure_step(Rounds(), own(module), 2)
     assert sys.path == path
     assert result.correct, result.checks
     assert len(result.checks) == 9
@@ -248,7 +248,7 @@ def test_own_errors_keep_their_traceback(module: str) -> None:
 
 
 def test_training_that_differs_by_itself_is_said(module: str) -> None:
-    result = measure_step(Session(), own(module, "unrepeatable"), 2)
+    result = measure_step(Rounds(), own(module, "unrepeatable"), 2)
     assert result.correct, result.checks
     assert [check.what for check in result.checks if "twins" in check.what] == []
     assert any("bare trainings of this differ by themselves" in note for note in result.notes)
@@ -259,7 +259,7 @@ def test_training_that_differs_by_itself_is_said(module: str) -> None:
 
 
 def test_figures_add_up(module: str) -> None:
-    result = measure_step(Session(), own(module), 3)
+    result = measure_step(Rounds(), own(module), 3)
     per_step, split = result.grids
     seconds = {name: _values(cells[0]) for name, cells in per_step.rows.items()}
     *ratios, bare = result.figures
@@ -285,7 +285,7 @@ def test_figures_add_up(module: str) -> None:
 
 
 def test_what_a_step_takes_besides_time(module: str) -> None:
-    (per_step, _) = measure_step(Session(), own(module), 2).grids
+    (per_step, _) = measure_step(Rounds(), own(module), 2).grids
     assert per_step.columns == ("step", "host", "threads", "peak MiB", "KiB")
     unobserved = per_step.rows.pop(UNOBSERVED)
     assert unobserved[1] is None, "its run holds no step"
@@ -307,7 +307,7 @@ def test_bytes_are_those_of_the_run(module: str, monkeypatch: pytest.MonkeyPatch
         return gradprof.load(path)
 
     monkeypatch.setattr(step, "load", load)
-    (per_step, _) = measure_step(Session(), own(module), 20).grids
+    (per_step, _) = measure_step(Rounds(), own(module), 20).grids
     for size, name in zip(sizes, OBSERVED, strict=True):
         if name == UNOBSERVED:
             continue
@@ -325,7 +325,7 @@ def test_own_measure_and_budget_beside_the_clock(module: str, monkeypatch: pytes
         return seconds
 
     monkeypatch.setattr(own_measure._Turn, "__call__", timed)
-    found = measure_own(Session(), maker(own(module)), CPU, gradprof.watch, "torch", budget=0.05)
+    found = measure_own(Rounds(), maker(own(module)), CPU, gradprof.watch, "torch", budget=0.05)
     by_clock, by_gradprof, budget, _ = found.figures
     assert [figure.name for figure in (by_clock, budget)] == [
         f"{BOTH}, 20 steps in a row",
@@ -339,7 +339,7 @@ def test_own_measure_and_budget_beside_the_clock(module: str, monkeypatch: pytes
 
 
 def test_the_backend_is_chosen_and_so_is_its_bound(module: str) -> None:
-    result = measure_step(Session(), own(module), 2, scope=Scope(budget=0.05, backend="torch"))
+    result = measure_step(Rounds(), own(module), 2, scope=Scope(budget=0.05, backend="torch"))
     assert result.correct, result.checks
     assert (result.options["budget"], result.options["backend"]) == (0.05, "torch")
     figures = {figure.name: figure for figure in result.figures}
@@ -354,7 +354,7 @@ def test_an_unobserved_step_runs_no_reduction(module: str, tmp_path: Path) -> No
 
 
 def test_rounds_end_when_time_is_up(module: str) -> None:
-    result = measure_step(Session(), own(module), 1000, scope=Scope(seconds=0.0))
+    result = measure_step(Rounds(), own(module), 1000, scope=Scope(seconds=0.0))
     assert len(result.figures[0].values) == 6
 
 
@@ -510,7 +510,7 @@ def test_the_command_knows_them_all() -> None:
 def test_alternatives_in_the_same_pairs(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.setitem(sys.modules, "torchinstruments", None)
-    result = measure_step(Session(), own(module), 2, scope=Scope(against=tuple(ALTERNATIVES)))
+    result = measure_step(Rounds(), own(module), 2, scope=Scope(against=tuple(ALTERNATIVES)))
     assert result.correct, result.checks
     names = ["plain log10 hook", "add_histogram", "_foreach_norm"]
     assert [figure.name for figure in result.figures] == [*OBSERVED, *names, "bare step"]
@@ -595,7 +595,7 @@ def test_broken_alternative_is_said(
     where: str, note: str, measured: bool, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(alternatives.ALTERNATIVES, "hook", ("it", lambda: Fails(where)))
-    result = measure_step(Session(), own(module), 1, scope=Scope(against=("hook",)))
+    result = measure_step(Rounds(), own(module), 1, scope=Scope(against=("hook",)))
     assert result.correct, result.checks
     assert any(said.startswith(note[:40]) for said in result.notes), result.notes
     assert ("it" in [figure.name for figure in result.figures]) == measured
@@ -654,7 +654,7 @@ def test_torchinstruments_samples_every_forward(
 
 def test_per_layer_has_every_site(module: str, tmp_path: Path) -> None:
     make = maker(own(module))
-    found = measure_layers(Session(), make, CPU, 3)
+    found = measure_layers(Rounds(), make, CPU, 3)
     (grid,) = found.grids
     with gradprof.watch(make().model, tmp_path / "run") as prof:
         assert sorted(grid.rows) == sorted(prof.sites)
@@ -686,7 +686,7 @@ def test_module_called_twice_costs_twice(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("gradprof.bench.per_layer.Clock", Clock)
     make = lambda: Training(Twice(), [torch.ones(3, 4)], lambda model, x: model(x).sum())  # noqa: E731
-    (grid,) = measure_layers(Session(), make, CPU, 1).grids
+    (grid,) = measure_layers(Rounds(), make, CPU, 1).grids
     assert {name: (_values(us), _values(n)) for name, (us, n, _) in grid.rows.items()} == {
         "output/layer": ([4e6], [24]),
         "param/layer.weight": ([2e6], [16]),

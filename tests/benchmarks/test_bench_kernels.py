@@ -28,7 +28,6 @@ from gradprof.bench.idiom import numpy_idiom
 from gradprof.bench.kernels import make_reducer, measure_kernels
 from gradprof.bench.plain_torch import plain_torch
 from gradprof.bench.results import Bound, Grid, Result
-from gradprof.bench.session import Session
 from gradprof.bench.shapes import MODELS, numel_of
 from gradprof.bench.single_tensor import _held
 from gradprof.bench.sizes import Sizes, binary, grid_within, part_within
@@ -36,6 +35,7 @@ from gradprof.bench.table import new_console, print_result
 from gradprof.cli import main
 from gradprof.kernels.row import WORD
 from gradprof.record.figures import TensorStats
+from gradprof.terminal.bar import Rounds
 
 CPU = torch.device("cpu")
 SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)
@@ -360,7 +360,7 @@ class Recorded:
 
 
 def measured_with(reducer: Recorded, pairs: int = 2) -> Result:
-    return measure_kernels(Session(), CPU, pairs, SMALL, make_reducer=lambda *_: reducer)
+    return measure_kernels(Rounds(), CPU, pairs, SMALL, make_reducer=lambda *_: reducer)
 
 
 def test_all_parts() -> None:
@@ -404,7 +404,7 @@ def _check_shares(grid: Grid, ours: str) -> None:
 
 
 def test_one_dtype_alone() -> None:
-    result = measure_kernels(Session(), CPU, 2, replace(SMALL, dtypes=("bfloat16",)))
+    result = measure_kernels(Rounds(), CPU, 2, replace(SMALL, dtypes=("bfloat16",)))
     assert result.correct
     assert [grid.title.split(":")[0] for grid in result.grids] == ["one tensor of bfloat16"]
     assert all("numpy" not in figure.name for figure in result.figures)
@@ -473,7 +473,7 @@ def test_wrong_measure_has_no_speed() -> None:
         calls.append(backend)
         return replace(gradprof.measure(tensor, backend=backend), l2=1.0)
 
-    result = measure_kernels(Session(), CPU, 2, SMALL, "torch", measure=broken)
+    result = measure_kernels(Rounds(), CPU, 2, SMALL, "torch", measure=broken)
     assert [check.failure[:5] for check in result.checks] == ["l2 is"]
     assert result.figures == result.grids == []
     assert calls == ["torch"], "nothing is timed after a failed check"
@@ -524,7 +524,7 @@ def test_quick_table_fits(capsys: pytest.CaptureFixture[str]) -> None:
 def test_options_say_how_much(arguments: list[str], expected: Sizes, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def recorded(session: Session, device: torch.device, pairs: int, sizes: Sizes, backend: str) -> Result:
+    def recorded(rounds: Rounds, device: torch.device, pairs: int, sizes: Sizes, backend: str) -> Result:
         seen.append((sizes, backend))
         return Result("kernels", "", "", {}, [])
 
@@ -619,8 +619,8 @@ def test_ctrl_c_anywhere(call: str, at: int, parts: list[str], capsys: pytest.Ca
             signal.raise_signal(signal.SIGINT)
 
     reducer = Recorded(**{"spoil_one" if call == "reduce_into" else "spoil_many": interrupt})
-    with Session() as session:
-        result = measure_kernels(session, CPU, 3, SMALL, make_reducer=lambda *_: reducer)
+    with Rounds() as rounds:
+        result = measure_kernels(rounds, CPU, 3, SMALL, make_reducer=lambda *_: reducer)
     assert result.interrupted
     assert result.correct, result.checks
     assert len(result.grids) == len(parts)

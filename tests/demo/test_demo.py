@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pickle
 import pty
 import re
 import signal
@@ -22,15 +21,12 @@ import torch
 
 import gradprof
 from gradprof.cli import main
-from gradprof.demo.progress import Figures, Lines
 from gradprof.demo.settings import Settings
-from gradprof.demo.training import Training, largest_gradient
+from gradprof.demo.training import Figures, Training, largest_gradient
+from gradprof.terminal.bar import Bar
 from gradprof.terminal.interruption import Interruption
-from gradprof.workloads.classifiers import build_model
-from gradprof.workloads.data import load_dataset
 
 TINY = ("--image-size", "32", "--epochs", "1", "--batch-size", "64")
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +52,7 @@ def tiny(**changes: Any) -> Settings:
 
 def train(settings: Settings, prof: gradprof.Profiler | None = None) -> Training:
     training = Training(settings)
-    training.run(prof, Lines(), Interruption())
+    training.run(prof, Bar(1), Interruption())
     return training
 
 
@@ -177,7 +173,7 @@ def test_a_seed_gives_the_same_losses_watched_or_not() -> None:
     torch.rand(7)  # what happened before does not matter
     second = Training(tiny(seed=3))
     with gradprof.watch(second.model, "seeded", optimizer=second.optimizer) as prof:
-        second.run(prof, Lines(), Interruption())
+        second.run(prof, Bar(1), Interruption())
     assert losses(first) == losses(second)
     for one, other in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -187,7 +183,7 @@ def test_a_seed_gives_the_same_losses_watched_or_not() -> None:
 def test_what_is_logged_is_what_was_trained() -> None:
     training = Training(tiny())
     with gradprof.watch(training.model, "logged", optimizer=training.optimizer) as prof:
-        training.run(prof, Lines(), Interruption())
+        training.run(prof, Bar(1), Interruption())
         assert largest_gradient(prof) == max(stats.abs_max for stats in prof.last.values())
     run = gradprof.load("logged")
     assert run.scalars["loss"].values.tolist() == losses(training)
@@ -207,116 +203,25 @@ def test_other_models_train_a_step(model: str) -> None:
     interruption = Interruption()
     interruption.requested = True  # ends after one step
     with gradprof.watch(training.model, "one-step", optimizer=training.optimizer) as prof:
-        training.run(prof, Lines(), interruption)
+        training.run(prof, Bar(1), interruption)
         assert largest_gradient(prof) > 0
     assert len(training.losses) == 1
     assert training.accuracy is None
     assert np.isfinite(losses(training)).all()
 
 
-def test_checking_a_model_changes_nothing() -> None:
-    """The random numbers after it, and the statistics in it, are those of a model just made."""
-    torch.manual_seed(0)
-    built = build_model("resnet18", 2, 64, 32)
-    after = torch.rand(3)
-    torch.manual_seed(0)
-    import torchvision
-
-    plain = torchvision.models.resnet18(weights=None, num_classes=2)
-    assert torch.equal(after, torch.rand(3))
-    for name, value in plain.state_dict().items():
-        assert torch.equal(value, built.state_dict()[name])
-
-
-def test_interruption_restores_the_handler_and_takes_the_second_ctrl_c() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with Interruption() as interruption:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert interruption.requested
-            os.kill(os.getpid(), signal.SIGINT)
-            pytest.fail("the second Ctrl-C did not leave the context")
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 # What is shown.
 
 
 def test_figures_show_small_numbers() -> None:
-    assert str(Figures(1, 0.25, 1e-6, 3e-9)) == "loss 0.25  lr 1.0e-06  max gradient 3.0e-09"
-    assert str(Figures(1, float("nan"), 0.1, None)) == "loss nan  lr 1.0e-01"
+    assert str(Figures(0.25, 1e-6, 3e-9)) == "loss 0.25  lr 1.0e-06  max gradient 3.0e-09"
+    assert str(Figures(float("nan"), 0.1, None)) == "loss nan  lr 1.0e-01"
 
 
 def test_help_needs_no_torch() -> None:
     code = "import sys, gradprof.demo.command; print({'torch', 'rich', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
-
-
-# Data.
-
-
-def test_digits_are_threes_and_sevens() -> None:
-    data = load_dataset("digits", Path("data"), False, 64, CPU)
-    assert (len(data.train), len(data.validation), data.n_classes) == (290, 72, 2)
-    for part in (data.train, data.validation):
-        assert 0.4 < part.labels.float().mean() < 0.6
-    images = torch.cat([batch for batch, _ in data.validation_batches(32)])
-    assert images.shape == (72, 3, 64, 64)
-    assert images.dtype == torch.float32
-    assert abs(images.mean()) < 0.1
-    assert images.std() == pytest.approx(1, abs=0.25)
-
-
-def test_an_epoch_is_full_batches_of_different_images() -> None:
-    data = load_dataset("fake", Path("data"), False, 8, CPU)
-    batches = list(data.train_batches(60, torch.Generator().manual_seed(0)))
-    assert [len(labels) for _, labels in batches] == [60, 60, 60, 60]
-    assert len(torch.cat([images for images, _ in batches]).flatten(1).unique(dim=0)) == 240
-
-
-def write_idx(path: Path, values: np.ndarray) -> None:
-    """MNIST's format: two zeros, the type, the number of dimensions, their sizes, the bytes."""
-    head = bytes([0, 0, 8, values.ndim]) + b"".join(struct.pack(">I", n) for n in values.shape)
-    path.write_bytes(head + values.tobytes())
-
-
-def test_mnist_is_read_from_the_data_root(tmp_path: Path) -> None:
-    raw = tmp_path / "here" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    for part, n in (("train", 20), ("t10k", 5)):
-        write_idx(raw / f"{part}-images-idx3-ubyte", random.integers(0, 256, (n, 28, 28), dtype=np.uint8))
-        write_idx(raw / f"{part}-labels-idx1-ubyte", np.arange(n, dtype=np.uint8) % 10)
-    data = load_dataset("mnist", tmp_path / "here", False, 14, CPU)
-    assert (len(data.train), len(data.validation), data.n_classes) == (20, 5, 10)
-    images, labels = next(data.validation_batches(5))
-    assert images.shape == (5, 3, 14, 14)
-    assert labels.tolist() == [0, 1, 2, 3, 4]
-
-
-class OldDtype:
-    """Pickles as an old numpy's uint8 does, which numpy 2.4 warns about."""
-
-    def __reduce__(self) -> Any:
-        return np.dtype, ("u1", 0, 1)
-
-
-def test_cifar10_is_read_from_the_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
-    folder = tmp_path / "data" / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
-        pixels = np.zeros((2, 3072), dtype=np.uint8)
-        pixels[:, :1024] = 255  # red: planes come first
-        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [1, 9], "old": OldDtype()}))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
-    data = load_dataset("cifar10", Path("data"), False, 32, CPU)
-    assert (len(data.train), len(data.validation)) == (10, 2)
-    assert data.validation.pixels[0, :, 5, 7].tolist() == [255, 0, 0]
-    assert data.validation.labels.tolist() == [1, 9]
 
 
 # Errors.

@@ -7,8 +7,9 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 DEMO = ["torchvision", "scikit-learn"]
+BENCH = ["torchvision", "transformers>=5"]
 CPU = ["numba>=0.60"]
-TEST = [*DEMO, *CPU, "hypothesis", "pytest", "selenium"]
+TEST = [*DEMO, *BENCH, *CPU, "hypothesis", "pytest", "selenium"]
 DEV = [*TEST, "mypy", "ruff"]
 
 KERNELS = [f"gradprof.kernels.{backend}" for backend in ("numba", "torch", "triton")]
@@ -37,7 +38,7 @@ setup(
         # Triton publishes wheels for Linux only, for these processors.
         "triton>=3.6; platform_system == 'Linux' and platform_machine in 'x86_64 aarch64'",
     ],
-    extras_require={"cpu": CPU, "demo": DEMO, "test": TEST, "dev": DEV},
+    extras_require={"bench": BENCH, "cpu": CPU, "demo": DEMO, "test": TEST, "dev": DEV},
     entry_points={
         "console_scripts": ["gradprof = gradprof.cli:main"],
         "tensorboard_plugins": ["gradprof = gradprof.tab.plugin:GradientsPlugin"],

@@ -126,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
         0; 1 if a result was wrong, 2 for wrong arguments, said on stderr, 130 after Ctrl-C.
     """
     from gradprof.terminal.bar import Rounds
+    from gradprof.workloads.devices import choose_device
 
     from .event_file import EventFile
     from .machine import describe_machine
@@ -135,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     names = _chosen(args.benchmark)
     refused = (ValueError, ImportError, OSError)
     try:
-        device = _device(args.device)
+        device = choose_device(args.device, ("cpu", "cuda"))
         _check_backend(args.backend, device)
     except refused as error:
         return _refuse(error)
@@ -237,24 +238,6 @@ def _chosen(benchmark: str) -> list[str]:
         return list(_BENCHMARKS)
     print("gradprof bench: step is left out, because torchvision is not installed", file=sys.stderr)
     return [name for name in _BENCHMARKS if name != "step"]
-
-
-def _device(name: str | None) -> torch.device:
-    import torch
-
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device is {name!r}: expected cpu, cuda, or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"--device is {name!r}, but torch sees {torch.cuda.device_count()} CUDA devices: use cpu"
-        )
-    return device
 
 
 def _positive(text: str) -> int:

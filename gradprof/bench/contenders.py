@@ -69,7 +69,8 @@ class Contender:
             return
         before = set(threading.enumerate())
         self.watcher.attach(self.twin, self.directory)
-        self._threads = ThreadTime(thread for thread in threading.enumerate() if thread not in before)
+        new = [thread for thread in threading.enumerate() if thread not in before]
+        self._threads = ThreadTime(thread for thread in new if not isinstance(thread, threading.Timer))
         self._bytes_before = _size(self.directory)
 
     def __call__(self) -> float:

@@ -19,7 +19,7 @@ from gradprof.terminal.bar import Rounds
 
 from .clock import Clock
 from .results import Figure, Findings, Grid
-from .trainings import Training
+from .target import Training
 from .twin import Twin
 
 _SHOWN = 20

@@ -68,13 +68,14 @@ class ThreadTime:
     """CPU seconds of some threads."""
 
     def __init__(self, threads: Iterable[threading.Thread]) -> None:
-        self._idents = [thread.ident for thread in threads if thread.ident is not None]
+        self._threads = list(threads)
 
     def seconds(self) -> float | None:
-        """Since they began; None where the system does not tell, or there is no thread."""
-        if not hasattr(time, "pthread_getcpuclockid") or not self._idents:
+        """Since they began, of those that go on; None where the system does not tell, or there is none."""
+        idents = [thread.ident for thread in self._threads if thread.is_alive()]
+        if not hasattr(time, "pthread_getcpuclockid") or not idents:
             return None
-        return sum(time.clock_gettime(time.pthread_getcpuclockid(ident)) for ident in self._idents)
+        return sum(time.clock_gettime(time.pthread_getcpuclockid(ident)) for ident in idents if ident)
 
     def settle(self, at_most: float = 1.0) -> None:
         """Wait until they do nothing, but only so many seconds; a moment also where there is none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,17 @@ from torch import Tensor, nn
 
 from gradprof.record.sites import near_names
 
-from .trainings import Training
-
 _EXPECTED = "expected (model, data, loss): a torch.nn.Module, an iterable of batches, and loss(model, batch)"
+
+
+@dataclass
+class Training:
+    """One model with what it is trained on."""
+
+    model: nn.Module
+    batches: Sequence[Any]
+    loss: Callable[[nn.Module, Any], Tensor]
+    """Of the model on one batch, a tensor of one element."""
 
 
 class TargetError(ValueError):

@@ -1,15 +1,14 @@
-"""What the step benchmark trains: a classifier of torchvision's, a decoder, or the caller's own."""
+"""What the step benchmark trains: a classifier or decoder of those we bring, or the caller's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gradprof.record.sites import near_names
+from .target import Training, target_maker
 
 DECODERS = ("gpt2", "llama")
 
@@ -18,16 +17,6 @@ _N_CLASSES = 10
 _BATCH_SIZE = {"images": 32, "sequences": 4}
 _SCALE = {("gpt2", "cpu"): 1 / 4, ("gpt2", "cuda"): 1.0, ("llama", "cpu"): 1 / 16, ("llama", "cuda"): 1 / 4}
 """So that several twins fit, and one step of them ends within a second or so."""
-
-
-@dataclass
-class Training:
-    """One model with what it is trained on."""
-
-    model: nn.Module
-    batches: Sequence[Any]
-    loss: Callable[[nn.Module, Any], Tensor]
-    """Of the model on one batch, a tensor of one element."""
 
 
 @dataclass(frozen=True)
@@ -77,69 +66,55 @@ class Setup:
 Make = Callable[[], Training]
 
 
-def maker(setup: Setup) -> Callable[[], Training]:
+def maker(setup: Setup) -> Make:
     """What makes the training, on the device; with the same random numbers it makes the same one.
 
     Raises:
-        ImportError: torchvision is not installed.
-        ValueError: there is no such model or target.
+        ImportError: the package that the model comes from is not installed.
+        ValueError: there is no such model or target, or it cannot be trained like this.
     """
     if setup.target is not None:
-        from .target import target_maker
-
         return target_maker(setup.target, setup.device, N_BATCHES)
-    return _decoder_maker(setup) if setup.sequences else _classifier_maker(setup)
-
-
-def _classifier_maker(setup: Setup) -> Callable[[], Training]:
     try:
-        from torchvision import models
-    except ImportError as error:
-        raise ImportError("the step benchmark needs torchvision: pip install torchvision") from error
-    name, size = setup.model, setup.image_size
-    names = models.list_models(module=models)
-    if name not in names:
-        raise ValueError(f"torchvision has no model {name!r}; {near_names(name, [*DECODERS, *names])}")
-    options: dict[str, Any] = {"weights": None, "num_classes": _N_CLASSES}
-    if name in ("googlenet", "inception_v3"):
-        options["init_weights"] = False  # takes minutes
-    elif name.startswith("vit_"):
-        options["image_size"] = size
+        return _decoder_maker(setup) if setup.sequences else _classifier_maker(setup)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("torchvision", "transformers"):
+            raise
+        raise ImportError(f'{setup.model} needs {package}: pip install "gradprof[bench]"') from error
+
+
+def _classifier_maker(setup: Setup) -> Make:
+    from gradprof.workloads.classifiers import build_model, classification_loss
+
+    size, device = setup.image_size, setup.device
 
     def make() -> Training:
-        model = models.get_model(name, **options).to(setup.device)
-        images = torch.randn(N_BATCHES, setup.batch, 3, size, size, device=setup.device)
-        labels = torch.randint(_N_CLASSES, (N_BATCHES, setup.batch), device=setup.device)
-        return Training(model, list(zip(images, labels, strict=True)), _classification_loss)
+        model = build_model(setup.model, _N_CLASSES, size, setup.batch).to(device)
+        images = torch.randn(N_BATCHES, setup.batch, 3, size, size, device=device)
+        labels = torch.randint(_N_CLASSES, (N_BATCHES, setup.batch), device=device)
+        return Training(model, list(zip(images, labels, strict=True)), loss)
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, labels = batch
+        return classification_loss(model(images), labels)
 
     return make
 
 
-def _decoder_maker(setup: Setup) -> Callable[[], Training]:
-    from gradprof.workloads.decoders import GPT2, LLAMA, Gpt2, Llama
+def _decoder_maker(setup: Setup) -> Make:
+    from gradprof.workloads.decoders import build_decoder, decoder_config, next_token_loss
 
-    whole, kind = (GPT2, Gpt2) if setup.model == "gpt2" else (LLAMA, Llama)
-    shape = whole.scaled(setup.size)
-    if setup.tokens > shape.context:
-        raise ValueError(f"--tokens is {setup.tokens}: {setup.model} takes at most {shape.context}")
+    config = decoder_config(setup.model, setup.size)
+    if setup.tokens > config.max_position_embeddings:
+        raise ValueError(
+            f"--tokens is {setup.tokens}: {setup.model} takes at most {config.max_position_embeddings}"
+        )
 
     def make() -> Training:
-        with setup.device:  # made where it is trained: a large one takes minutes on the host
-            model = kind(shape)
-            size = (N_BATCHES, setup.batch, setup.tokens + 1)
-            tokens = torch.randint(shape.vocabulary, size)
-        return Training(model, list(tokens), _next_token_loss)
+        with setup.device:
+            model = build_decoder(config)
+            tokens = torch.randint(config.vocab_size, (N_BATCHES, setup.batch, setup.tokens + 1))
+        return Training(model, list(tokens), next_token_loss)
 
     return make
-
-
-def _classification_loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-    images, labels = batch
-    output = model(images)
-    logits = output if isinstance(output, Tensor) else output[0]
-    return nn.functional.cross_entropy(logits, labels)
-
-
-def _next_token_loss(model: nn.Module, tokens: Tensor) -> Tensor:
-    logits = model(tokens[:, :-1])
-    return nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())

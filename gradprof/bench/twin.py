@@ -12,7 +12,7 @@ from torch import Tensor
 from gradprof.read.run import Run
 
 from .results import Check
-from .trainings import Training
+from .target import Training
 
 _TOLERANCE = 1e-6
 

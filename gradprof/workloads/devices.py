@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import torch
 
 
-def choose_device(name: str | None) -> torch.device:
+def choose_device(name: str | None, types: Sequence[str] | None = None) -> torch.device:
     """The device called `name`; without a name, cuda where there is one, else cpu.
 
+    Args:
+        types: those that will do, such as ("cpu", "cuda"); None: any on which torch computes.
+
     Raises:
-        ValueError: torch knows no such device, or cannot use it here.
+        ValueError: torch knows no such device, cannot use it here, or it is of another type.
     """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -23,4 +27,6 @@ def choose_device(name: str | None) -> torch.device:
         raise ValueError(
             f"--device {name!r} cannot be used: {reason}; expected such as cpu or cuda"
         ) from error
+    if types is not None and device.type not in types:
+        raise ValueError(f"--device is {name!r}: expected {' or '.join(types)}")
     return device

@@ -44,15 +44,13 @@ from gradprof.bench.step_results import (
     device_grid,
 )
 from gradprof.bench.table import new_console, print_result
-from gradprof.bench.trainings import Setup, Training, maker
+from gradprof.bench.target import Training
+from gradprof.bench.trainings import Setup, maker
 from gradprof.bench.twin import Twin
 from gradprof.cli import main
 from gradprof.terminal.bar import Rounds
-from gradprof.workloads import decoders
-from gradprof.workloads.decoders import GPT2, LLAMA, Gpt2, Llama, Shape
 
 CPU = torch.device("cpu")
-SMALL = Shape(300, 16, layers=2, heads=4, kv_heads=2, head_width=8, hidden_per_width=3.5)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -133,50 +131,6 @@ def own(module: str, function: str = "make") -> Setup:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "expected"), [(Gpt2, GPT2, 124_439_808), (Llama, LLAMA, 8_030_261_248)]
-)
-def test_decoders_have_the_published_size(kind: Any, shape: Shape, expected: int) -> None:
-    with torch.device("meta"):
-        model = kind(shape)
-    assert sum(param.numel() for param in model.parameters()) == expected
-
-
-@pytest.mark.parametrize("kind", [Gpt2, Llama])
-def test_decoders_do_not_look_ahead(kind: Any) -> None:
-    torch.manual_seed(0)
-    model = kind(SMALL)
-    tokens = torch.randint(300, (2, 10))
-    changed = tokens.clone()
-    changed[:, 6] = (changed[:, 6] + 1) % 300
-    before, after = model(tokens), model(changed)
-    assert before.shape == (2, 10, 300)
-    assert torch.allclose(before[:, :6], after[:, :6], atol=1e-6)
-    for place in range(6, 10):
-        assert not torch.allclose(before[:, place], after[:, place], atol=1e-6)
-
-
-def test_rotary_products_depend_on_distance() -> None:
-    turns = decoders._turns(12, 8, CPU)
-    q, k = torch.randn(2, 1, 1, 1, 8).expand(2, 1, 1, 12, 8).contiguous()
-    products = decoders._rotated(q, turns)[0, 0] @ decoders._rotated(k, turns)[0, 0].T
-    for distance in range(-5, 6):
-        diagonal = products.diagonal(distance)
-        assert torch.allclose(diagonal, diagonal[0].expand_as(diagonal), atol=1e-4)
-    assert not torch.allclose(products[0, 1], products[0, 2], atol=1e-4)
-
-
-def test_scale_keeps_what_makes_the_architecture() -> None:
-    for shape in (GPT2, LLAMA):
-        assert shape.scaled(1) == shape
-        for scale in (1 / 2, 1 / 4, 1 / 16, 1e-9):
-            small = shape.scaled(scale)
-            assert small.heads // small.kv_heads == shape.heads // shape.kv_heads
-            assert small.head_width == shape.head_width
-            assert small.hidden == shape.hidden_per_width * small.width
-            assert 1 <= small.layers <= max(1, round(shape.layers * scale))
-
-
-@pytest.mark.parametrize(
     "setup",
     [
         Setup("gpt2", 2, 64, CPU, tokens=5, scale=1 / 16),
@@ -186,6 +140,8 @@ def test_scale_keeps_what_makes_the_architecture() -> None:
     ids=lambda setup: setup.model,
 )
 def test_presets_train(setup: Setup) -> None:
+    if setup.sequences:
+        pytest.importorskip("transformers")
     twin = Twin(maker(setup), CPU)
     if setup.sequences:
         assert twin.training.batches[0].shape == (2, 6), "one more, to be predicted"
@@ -198,8 +154,27 @@ def test_presets_train(setup: Setup) -> None:
 
 
 def test_a_sequence_is_at_most_the_context() -> None:
+    pytest.importorskip("transformers")
     with pytest.raises(ValueError, match="--tokens is 1025: gpt2 takes at most 1024"):
         maker(Setup("gpt2", 1, 64, CPU, tokens=1025))
+
+
+@pytest.mark.parametrize(("model", "package"), [("gpt2", "transformers"), ("resnet18", "torchvision")])
+def test_a_missing_package_is_named(
+    model: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("decoders", "classifiers"):
+        monkeypatch.delitem(sys.modules, f"gradprof.workloads.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["bench", "step", "--device", "cpu", "--model", model]) == 2
+    expected = f'gradprof bench: error: {model} needs {package}: pip install "gradprof[bench]"\n'
+    assert capsys.readouterr().err == expected
+
+
+def test_a_decoder_is_watched_at_every_site() -> None:
+    pytest.importorskip("transformers")
+    result = measure_step(Rounds(), Setup("gpt2", 1, 64, CPU, tokens=4, scale=1 / 64), 1)
+    assert result.correct, result.checks
 
 
 def test_own_training(module: str) -> None:
@@ -431,6 +406,7 @@ def test_thread_time() -> None:
     assert 0.05 <= others.seconds < 0.2
     end.set()
     thread.join()
+    assert clock.seconds() is None, "it has ended"
     assert ThreadTime([]).seconds() is None
 
 

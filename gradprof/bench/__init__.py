@@ -1,14 +1,10 @@
-"""`gradprof bench`: what gradprof costs on this machine, each figure beside its bound.
+"""`gradprof bench`: what gradprof costs in your own training, in pairs of steps with and without.
 
-`command` runs `step`, `kernels` and `writer`. Each checks that what it times is right, and only then
-measures with `pairs`, so that a machine whose speed changes meanwhile changes both sides of a ratio.
+`step` trains one of `trainings` (a model that we bring, or the caller's `target`) as several `twin`s, the
+`contenders`: bare, watched by gradprof, or by one of the `alternatives`. It checks that watching changes
+nothing, and only then measures in `pairs`, so that a machine whose speed changes meanwhile changes both sides
+of a ratio. `resources` and `device_counts` gather what a step takes besides time, `step_results` makes the
+figures, `own_measure` sets them beside gradprof's own, `per_layer` times each site by the device's `clock`.
 
-`step` trains one of `trainings` (of torchvision, from `decoders`, or a `target` of the caller's) as several
-`twin`s, the `contenders`: bare, watched by gradprof, or by one of the `alternatives`. `resources` and
-`device_counts` gather what a step takes besides time, `step_results` makes the figures, and `per_layer` times
-each site alone. `event_file` puts whatever was measured where TensorBoard finds it.
-
-`kernels` has parts: `idiom`, `single_tensor`, `many_tensors`, `launch_cost`. They share what tensors hold
-(`contents`, `shapes`), how much is measured (`sizes`), what must come out (`expected`, by numpy and
-`plain_torch`), the device's time (`clock`) and the speed of mere reading (`ceiling`).
+`command` runs it; `results`, `table` and `output` serve `tests/benchmarks` too.
 """

@@ -4,93 +4,78 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-    from gradprof.terminal.bar import Rounds
-
-    from .results import Result
-    from .sizes import Sizes
     from .trainings import Setup
 
 _DESCRIPTION = """\
-What gradprof costs on this machine, each figure beside the bound it is held to:
+What gradprof costs on this machine: a training step watched / bare, every
+iteration recorded, each figure beside the bound it is held to; split by part,
+and beside what else people use.
 
-  step     a training step watched / bare, every iteration recorded; split by part,
-           and beside what else people use
-  kernels  GB/s of the reductions beside the speed of reading, for one tensor and
-           for a model's parameters; launch cost; gradprof.measure against numpy
-  writer   writing one step against torch's SummaryWriter, in CPU time
+It first checks that watching changes nothing, and reports no speed if it does.
+A missed bound is only said; a wrong result makes the exit status 1. Ctrl-C ends
+it after the round in progress and prints what was measured."""
 
-Each first checks that what it measures is right, and reports no speed if it is not.
-A missed bound is only said; a wrong result makes the exit status 1. Ctrl-C stops
-after the round in progress and prints what was measured."""
-
-_BENCHMARKS = ("step", "kernels", "writer")
-_PAIRS = {"step": 40, "kernels": 20, "writer": 6}
-_QUICK_PAIRS = 2
+_PAIRS = 40
 _BACKENDS = ("auto", "triton", "numba", "torch")
-_DTYPES = ("float32", "bfloat16")
 _ALTERNATIVES = ("hook", "add_histogram", "foreach_norm", "wandb", "torchinstruments")
 _PER_LAYER_STEPS = 10
 _STEP_SECONDS = 80.0
-"""The step benchmark's rounds end then, unless their number was given."""
+"""The rounds end then, unless their number was given."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "bench",
-        help="measure what gradprof costs on this machine",
+        help="measure what gradprof costs in a training",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("benchmark", nargs="?", choices=[*_BENCHMARKS, "all"], default="all")
+    parser.add_argument("benchmark", nargs="?", choices=["step"], default="step", help="a training step")
+    add_output_arguments(parser, _PAIRS)
+    add_device_arguments(parser)
+    _add_training_arguments(parser)
+    _add_scope_arguments(parser)
+    parser.set_defaults(run_command=run)
+
+
+def add_output_arguments(parser: argparse.ArgumentParser, pairs: int) -> None:
+    """What every benchmark takes.
+
+    Args:
+        pairs: how many rounds it has by default.
+    """
     parser.add_argument("--json", action="store_true", help="one document with all raw figures")
-    parser.add_argument("--quick", action="store_true", help="a few small rounds, to see that it works")
-    parser.add_argument(
-        "--pairs",
-        type=_positive,
-        metavar="N",
-        help="rounds of each benchmark (default: "
-        + ", ".join(f"{n} {k}" for k, n in _PAIRS.items())
-        + "; fewer of what takes seconds)",
-    )
+    parser.add_argument("--pairs", type=positive, metavar="N", help=f"rounds (default: {pairs})")
     parser.add_argument(
         "--logdir",
         metavar="DIR",
         help="also a run there, such as runs/bench, to see the rounds in TensorBoard",
     )
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--backend", choices=_BACKENDS, default="auto", help="what reduces (default: auto)")
-    _add_step(parser.add_argument_group("of the step benchmark"))
-    kernels = parser.add_argument_group("of the kernels benchmark")
-    kernels.add_argument("--dtype", choices=_DTYPES, help="one of them alone (default: both)")
-    kernels.add_argument(
-        "--max-numel",
-        type=_numel,
-        metavar="N",
-        help="of one tensor and of a model, such as 64Mi (default: what the GPU's memory holds; "
-        "16Mi and 32Mi on a CPU)",
-    )
-    parser.set_defaults(run_command=run)
 
 
-def _add_step(group: argparse._ArgumentGroup) -> None:
+def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is trained")
     group.add_argument(
         "--model",
         default="resnet18",
-        help="gpt2, llama, or one of torchvision's, such as resnet50 or vit_b_16 (default: resnet18)",
+        help="one of torchvision's, such as resnet50 or vit_b_16, or transformers' gpt2 or llama "
+        "(default: resnet18)",
     )
     group.add_argument(
-        "--batch-size", type=_positive, metavar="N", help="default: 32 images, or 4 sequences of tokens"
+        "--batch-size", type=positive, metavar="N", help="default: 32 images, or 4 sequences of tokens"
     )
-    group.add_argument("--image-size", type=_positive, default=64, metavar="N", help="default: 64")
-    group.add_argument(
-        "--tokens", type=_positive, default=64, metavar="N", help="of a sequence (default: 64)"
-    )
+    group.add_argument("--image-size", type=positive, default=64, metavar="N", help="default: 64")
+    group.add_argument("--tokens", type=positive, default=64, metavar="N", help="of a sequence (default: 64)")
     group.add_argument(
         "--scale",
         type=_scale,
@@ -104,6 +89,10 @@ def _add_step(group: argparse._ArgumentGroup) -> None:
         help="your own training instead: the function returns (model, data, loss), where data gives "
         "batches and loss(model, batch) is a tensor of one element",
     )
+
+
+def _add_scope_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is measured besides")
     group.add_argument(
         "--against",
         nargs="?",
@@ -125,57 +114,58 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0; 1 if a result was wrong, 2 for wrong arguments, said on stderr, 130 after Ctrl-C.
     """
-    from gradprof.terminal.bar import Rounds
-    from gradprof.workloads.devices import choose_device
-
-    from .event_file import EventFile
-    from .machine import describe_machine
-    from .output import Output
+    from .output import measure_and_print
+    from .step import Scope, check_setup, measure_step
     from .target import TargetError
 
-    names = _chosen(args.benchmark)
-    refused = (ValueError, ImportError, OSError)
     try:
-        device = choose_device(args.device, ("cpu", "cuda"))
-        _check_backend(args.backend, device)
-    except refused as error:
-        return _refuse(error)
-    # What else a target raises is of the caller's own code, and needs its traceback.
-    expected = refused if args.target is None else (TargetError,)
-    try:
-        if "step" in names:
-            _check_step(args, device)
-    except expected as error:
+        setup = _setup(args, usable_device(args))
+    except ValueError as error:
         return _refuse(error)
     try:
-        event_file = None if args.logdir is None else EventFile(Path(args.logdir))
+        check_setup(setup)
+    except TargetError as error:
+        return _refuse(error)
+    except (ValueError, ImportError, OSError) as error:
+        if args.target is not None:
+            raise  # what a target raises is of the caller's own code, and needs its traceback
+        return _refuse(error)
+    pairs = args.pairs or _PAIRS
+    scope = Scope(
+        against=args.against,
+        seconds=_STEP_SECONDS if args.pairs is None else None,
+        per_layer=min(pairs, _PER_LAYER_STEPS) if args.per_layer else 0,
+        backend=args.backend,
+        budget=args.budget,
+    )
+    try:
+        return measure_and_print(
+            lambda rounds: measure_step(rounds, setup, pairs, scope=scope),
+            setup.device,
+            as_json=args.json,
+            logdir=args.logdir,
+        )
     except OSError as error:
         return _refuse(error)
-    output = Output(describe_machine(device), quick=args.quick, as_json=args.json, event_file=event_file)
-    interrupted = False
-    try:
-        with Rounds() as rounds:
-            for name in names:
-                if not rounds.requested:
-                    output.add(_measure(name, rounds, args, device))
-            interrupted = rounds.requested
-    except KeyboardInterrupt:  # a second Ctrl-C, or one outside a round
-        interrupted = True
-    output.close(interrupted)
-    if interrupted:
-        return 130
-    return 0 if output.correct else 1
+
+
+def usable_device(args: argparse.Namespace) -> torch.device:
+    """The device that was asked for, on which the backend runs.
+
+    Raises:
+        ValueError, ImportError: there is no such device, or the backend does not run on it.
+    """
+    from gradprof.kernels.reducer import make_reducer
+    from gradprof.workloads.devices import choose_device
+
+    device = choose_device(args.device, ("cpu", "cuda"))
+    make_reducer(args.backend, device, threshold=1.0, locate=False)
+    return device
 
 
 def _refuse(error: Exception) -> int:
     print(f"gradprof bench: error: {error}", file=sys.stderr)
     return 2
-
-
-def _check_step(args: argparse.Namespace, device: torch.device) -> None:
-    from .step import check_setup
-
-    check_setup(_setup(args, device))
 
 
 def _setup(args: argparse.Namespace, device: torch.device) -> Setup:
@@ -184,63 +174,7 @@ def _setup(args: argparse.Namespace, device: torch.device) -> Setup:
     return Setup(args.model, args.batch_size, args.image_size, device, args.tokens, args.scale, args.target)
 
 
-def _check_backend(backend: str, device: torch.device) -> None:
-    from .kernels import make_reducer
-
-    make_reducer(backend, device)
-
-
-def _measure(name: str, rounds: Rounds, args: argparse.Namespace, device: torch.device) -> Result:
-    quick = args.quick
-    pairs = args.pairs or (_QUICK_PAIRS if quick else _PAIRS[name])
-    if name == "step":
-        from .step import Scope, measure_step
-
-        scope = Scope(
-            against=args.against,
-            seconds=_STEP_SECONDS if args.pairs is None else None,
-            per_layer=min(pairs, _PER_LAYER_STEPS) if args.per_layer else 0,
-            backend=args.backend,
-            budget=args.budget,
-        )
-        return measure_step(rounds, _setup(args, device), pairs, scope=scope)
-    if name == "kernels":
-        from .kernels import measure_kernels
-
-        return measure_kernels(rounds, device, pairs, _sizes(args), args.backend)
-    from .writer import QUICK as QUICK_WRITER
-    from .writer import Extent, measure_writer
-
-    return measure_writer(rounds, pairs, QUICK_WRITER if quick else Extent())
-
-
-def _sizes(args: argparse.Namespace) -> Sizes:
-    from dataclasses import replace
-
-    from .kernels import QUICK, Sizes
-
-    sizes = QUICK if args.quick else Sizes()
-    if args.pairs is not None:  # so many rounds, however long they take
-        sizes = replace(sizes, seconds_per_comparison=None)
-    if args.dtype is not None:
-        sizes = replace(sizes, dtypes=(args.dtype,))
-    if args.max_numel is not None:
-        sizes = replace(sizes, max_numel=args.max_numel)
-    return sizes
-
-
-def _chosen(benchmark: str) -> list[str]:
-    if benchmark != "all":
-        return [benchmark]
-    from importlib.util import find_spec
-
-    if find_spec("torchvision") is not None:
-        return list(_BENCHMARKS)
-    print("gradprof bench: step is left out, because torchvision is not installed", file=sys.stderr)
-    return [name for name in _BENCHMARKS if name != "step"]
-
-
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
@@ -274,9 +208,3 @@ def _alternatives(text: str) -> tuple[str, ...]:
             f"there is no {unknown[0]!r}: expected some of {','.join(_ALTERNATIVES)}, or nothing for all"
         )
     return names
-
-
-def _numel(text: str) -> int:
-    """16777216, or 16Mi."""
-    factor = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}.get(text[-2:], 1)
-    return _positive(text if factor == 1 else text[:-2]) * factor

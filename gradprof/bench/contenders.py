@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import torch
 
-from gradprof.observe.profiler import Profiler
+import gradprof
 
 from .resources import OthersTime, PeakMemory, ThreadTime
 from .twin import Twin
 
-Watch = Callable[..., Profiler]
+Watch = Callable[..., "gradprof.Profiler"]
 
 
 class Watcher(Protocol):
@@ -122,7 +122,7 @@ class Gradprof:
         self.table_seconds: list[float] = []
         """From the optimizer's last work to the end of gradprof's: the table's copy begun, and cleared."""
         self._watch = watch
-        self._profiler: Profiler | None = None
+        self._profiler: gradprof.Profiler | None = None
         self._handles: list[Any] = []
         self._optimizer_ended = 0.0
 

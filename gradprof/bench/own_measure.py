@@ -17,7 +17,7 @@ from gradprof.terminal.bar import Rounds
 
 from .contenders import Contender, Gradprof, Watch
 from .pairs import alternate, ratios
-from .results import Figure, Findings
+from .results import Figure, Result
 from .step_results import BARE, BOTH, OBSERVED
 from .trainings import Make
 from .twin import Twin
@@ -44,7 +44,7 @@ class _Turn:
 
 def measure_own(
     rounds: Rounds, make: Make, device: torch.device, watch: Watch, backend: str, budget: float | None
-) -> Findings:
+) -> Result:
     """Ratios to the bare step of parameters and outputs at every iteration, by gradprof's own
     `Profiler.overhead` and by the clock, and of the same with a budget if there is one."""
     watchers: dict[str, Gradprof | None] = {BARE: None, BOTH: Gradprof(watch, OBSERVED[BOTH], backend)}
@@ -65,10 +65,10 @@ def measure_own(
         finally:
             for contender in started:
                 contender.finish()
-    found = Findings()
+    found = Result()
     for name, watcher in watchers.items():
         if watcher is not None and costs[BARE]:
             label = f"{name}, {_N_STEPS} steps in a row"
-            found.figures.append(Figure(label, "ratio", ratios(costs[name], of=costs[BARE])))
-            found.figures.append(Figure("  by gradprof's own measure", "ratio", [1 + watcher.overhead]))
+            found.measured.append(Figure(label, "ratio", ratios(costs[name], of=costs[BARE])))
+            found.measured.append(Figure("  by gradprof's own measure", "ratio", [1 + watcher.overhead]))
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,13 +26,6 @@ def alternate(contenders: Mapping[str, Callable[[], float]], rounds: Iterable[in
 def ratios(costs: Sequence[float], of: Sequence[float]) -> list[float]:
     """`costs / of`, round by round."""
     return [cost / base for cost, base in zip(costs, of, strict=True)]
-
-
-def seconds(act: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gradprof.observe.targets import find_modules, find_params
 from gradprof.terminal.bar import Rounds
 
 from .clock import Clock
-from .results import Figure, Findings, Grid
+from .results import Figure, Grid, Result
 from .target import Training
 from .twin import Twin
 
@@ -37,7 +37,7 @@ class _Site:
 
 def measure_layers(
     rounds: Rounds, make: Callable[[], Training], device: torch.device, n_rounds: int
-) -> Findings:
+) -> Result:
     """The time of reducing each site's gradients, as they come, in a training of its own.
 
     Reducing is repeated on the same gradient, so its values are in the cache. Parameters are reduced one
@@ -51,7 +51,7 @@ def measure_layers(
     finally:
         layers.remove()
     if not sites:
-        return Findings()
+        return Result()
     order = sorted(sites, key=lambda label: -statistics.median(sites[label].seconds))
     rows: dict[str, list[Figure | None]] = {label: list(_cells(sites[label])) for label in order}
     grid = Grid("per layer: us per site and step", "", ("us", "values", "ns per value"), rows, _SHOWN)
@@ -59,7 +59,7 @@ def measure_layers(
         "per layer: reductions one by one on values in the cache; parameters are reduced all at once in "
         "a training, for less."
     )
-    return Findings(grids=[grid], notes=[note])
+    return Result(tables=[grid], notes=[note])
 
 
 def _cells(site: _Site) -> Iterator[Figure]:

@@ -83,12 +83,19 @@ class Grid:
 
 
 @dataclass
-class Findings:
-    """What one part of a benchmark found."""
+class Result:
+    """What a benchmark, or one part of it, found. What is wrong has no speed: once a check fails there are
+    neither figures nor grids to be had."""
 
+    name: str = ""
+    setup: str = ""
+    """What was measured, in a line or two."""
+    bound_setup: str = ""
+    """What the bounds are stated for."""
+    options: dict[str, Any] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
-    grids: list[Grid] = field(default_factory=list)
+    measured: list[Figure] = field(default_factory=list)
+    tables: list[Grid] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What a reader has to know: how a figure is to be read, what was left out and why."""
 
@@ -96,48 +103,31 @@ class Findings:
     def correct(self) -> bool:
         return all(check.passed for check in self.checks)
 
-    def add(self, other: Findings) -> None:
-        self.checks += other.checks
-        self.figures += other.figures
-        self.grids += other.grids
-        self.notes += other.notes
-
-
-@dataclass
-class Result:
-    """One benchmark. If a check failed there are no figures: a wrong result has no speed."""
-
-    name: str
-    setup: str
-    """What was measured, in a line or two."""
-    bound_setup: str
-    """What the bounds are stated for."""
-    options: dict[str, Any]
-    checks: list[Check]
-    figures: list[Figure] = field(default_factory=list)
-    grids: list[Grid] = field(default_factory=list)
-    interrupted: bool = False
-    notes: list[str] = field(default_factory=list)
-    """Said below the figures."""
-
-    def __post_init__(self) -> None:
-        self.figures = [figure for figure in self.figures if figure.values]
-        self.grids = [grid for grid in self.grids if any(map(any, grid.rows.values()))]
-        if not self.correct:
-            self.figures, self.grids = [], []
+    @property
+    def figures(self) -> list[Figure]:
+        """Those with values, if all is right."""
+        return [figure for figure in self.measured if figure.values] if self.correct else []
 
     @property
-    def correct(self) -> bool:
-        return all(check.passed for check in self.checks)
+    def grids(self) -> list[Grid]:
+        """Those with figures, if all is right."""
+        return [grid for grid in self.tables if any(map(any, grid.rows.values()))] if self.correct else []
+
+    def add(self, part: Result) -> None:
+        """All that a part found; a note once."""
+        self.checks += part.checks
+        self.measured += part.measured
+        self.tables += part.tables
+        self.notes += [note for note in part.notes if note not in self.notes]
 
     def as_json(self) -> dict[str, Any]:
         return {
+            "benchmark": self.name,
             "setup": self.setup,
             "bounds_stated_for": self.bound_setup,
             "options": self.options,
             "correct": self.correct,
             "checks": [{"what": c.what, "passed": c.passed, "failure": c.failure} for c in self.checks],
-            "interrupted": self.interrupted,
             "figures": [figure.as_json() for figure in self.figures],
             "grids": [grid.as_json() for grid in self.grids],
             "notes": self.notes,

@@ -10,11 +10,10 @@ import gc
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gradprof.observe.profiler import watch
-from gradprof.read.run import load
+import gradprof
 from gradprof.terminal.bar import Rounds
 
 from .alternatives import ALTERNATIVES
@@ -24,12 +23,12 @@ from .device_counts import count_device
 from .own_measure import measure_own
 from .pairs import alternate
 from .per_layer import measure_layers
-from .results import Check, Figure, Findings, Grid, Result
+from .results import Check, Result
 from .step_results import (
     BARE,
     BOUNDS,
     OBSERVED,
-    PER_STEP_NOTES,
+    PER_STEP_NOTE,
     TORCH_BOUNDS,
     Measured,
     device_grid,
@@ -88,7 +87,7 @@ def check_setup(setup: Setup) -> None:
 
 
 def measure_step(
-    rounds: Rounds, setup: Setup, pairs: int, watch: Watch = watch, scope: Scope | None = None
+    rounds: Rounds, setup: Setup, pairs: int, watch: Watch = gradprof.watch, scope: Scope | None = None
 ) -> Result:
     """Step time watched / bare, every iteration recorded into runs that are removed afterwards.
 
@@ -100,43 +99,30 @@ def measure_step(
     """
     scope = scope or Scope()
     make = maker(setup)
-    found = Findings()
-    with own_random_numbers(setup.device), deterministic_cudnn():
-        if not rounds.requested:
-            found = _compare(rounds, make, setup, pairs, watch, scope)
-        if found.correct and (scope.budget or pairs >= _ENOUGH_FOR_OWN) and not rounds.requested:
-            found.add(measure_own(rounds, make, setup.device, watch, scope.backend, scope.budget))
-        if found.correct and scope.per_layer and not rounds.requested:
-            found.add(measure_layers(rounds, make, setup.device, scope.per_layer))
-    return Result(
+    result = Result(
         name="step",
         setup=f"{setup}; step time watched / bare, in pairs",
         bound_setup=BOUND_SETUP,
-        options={
-            **setup.options(),
-            "pairs": pairs,
-            "against": list(scope.against),
-            "per_layer": scope.per_layer,
-            "backend": scope.backend,
-            "budget": scope.budget,
-        },
-        checks=found.checks,
-        figures=found.figures,
-        grids=found.grids,
-        interrupted=rounds.requested,
-        notes=found.notes,
+        options=setup.options() | {"pairs": pairs} | asdict(scope),
     )
+    with own_random_numbers(setup.device), deterministic_cudnn():
+        if not rounds.requested:
+            result.add(_compare(rounds, make, setup, pairs, watch, scope))
+        if result.correct and (scope.budget or pairs >= _ENOUGH_FOR_OWN) and not rounds.requested:
+            result.add(measure_own(rounds, make, setup.device, watch, scope.backend, scope.budget))
+        if result.correct and scope.per_layer and not rounds.requested:
+            result.add(measure_layers(rounds, make, setup.device, scope.per_layer))
+    return result
 
 
-def _compare(rounds: Rounds, make: Make, setup: Setup, pairs: int, watch: Watch, scope: Scope) -> Findings:
-    found = Findings()
+def _compare(rounds: Rounds, make: Make, setup: Setup, pairs: int, watch: Watch, scope: Scope) -> Result:
+    found = Result()
     differing = _differing_by_itself(make, setup)
     with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
         contenders = _contenders(make, setup, watch, scope, Path(directory))
         with _started(contenders, found.notes):
             _warm_up(rounds, contenders, found.notes)
-            numbers = within(scope.seconds, rounds(pairs, "step"), _AT_LEAST)
-            costs = alternate(contenders, numbers)
+            costs = alternate(contenders, within(scope.seconds, rounds(pairs, "step"), _AT_LEAST))
             measured = {name: Measured(contenders[name], costs[name]) for name in contenders}
             for _ in rounds(_N_FOR_MEMORY if costs[BARE] else 0, "step: memory"):
                 for contender in contenders.values():
@@ -149,7 +135,9 @@ def _compare(rounds: Rounds, make: Make, setup: Setup, pairs: int, watch: Watch,
             return found
         _check(measured, differing, found)
     if costs[BARE]:
-        _report(measured, scope, found)
+        found.measured = ratio_figures(measured, TORCH_BOUNDS if scope.backend == "torch" else BOUNDS)
+        found.tables = [per_step_grid(measured), split_grid(measured), device_grid(measured)]
+        found.notes.append(PER_STEP_NOTE)
     return found
 
 
@@ -238,7 +226,7 @@ def _differing_by_itself(make: Make, setup: Setup) -> str:
     return check_twins(left, right).failure
 
 
-def _check(measured: dict[str, Measured], differing: str, found: Findings) -> None:
+def _check(measured: dict[str, Measured], differing: str, found: Result) -> None:
     """Watching changes nothing, and the runs on disk hold what was trained."""
     bare = measured[BARE].contender.twin
     if differing:
@@ -250,7 +238,7 @@ def _check(measured: dict[str, Measured], differing: str, found: Findings) -> No
         contender = one.contender
         twins = check_twins(bare, contender.twin)
         if isinstance(contender.watcher, Gradprof):
-            run = load(contender.directory / "run")
+            run = gradprof.load(contender.directory / "run")
             checks = [] if differing else [twins]
             if contender.watcher.every_step:
                 checks += check_record(contender.twin, run, norms="param" in contender.watcher.observe)
@@ -261,9 +249,3 @@ def _check(measured: dict[str, Measured], differing: str, found: Findings) -> No
             one.table_seconds = contender.watcher.table_seconds[timed]
         elif not twins.passed and not differing:
             found.notes.append(f"{name} changed the training: {twins.failure}.")
-
-
-def _report(measured: dict[str, Measured], scope: Scope, found: Findings) -> None:
-    figures: list[Figure] = ratio_figures(measured, TORCH_BOUNDS if scope.backend == "torch" else BOUNDS)
-    grids: list[Grid] = [per_step_grid(measured), split_grid(measured), device_grid(measured)]
-    found.add(Findings(figures=figures, grids=grids, notes=list(PER_STEP_NOTES)))

@@ -78,10 +78,10 @@ def per_step_grid(measured: dict[str, Measured]) -> Grid:
     )
 
 
-PER_STEP_NOTES = (
+PER_STEP_NOTE = (
     "host: in gradprof on the training thread, by its own record. threads: CPU time of the watcher's own "
     "threads, which are waited for between two steps, and KiB: averages of all steps, closing included. "
-    "peak: above what was held before the step, in steps that are not timed.",
+    "peak: above what was held before the step, in steps that are not timed."
 )
 
 

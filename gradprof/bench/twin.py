@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradprof.read.run import Run
+import gradprof
 
 from .results import Check
 from .target import Training
@@ -67,7 +67,7 @@ def check_twins(bare: Twin, watched: Twin) -> Check:
     return Check(what)
 
 
-def check_record(twin: Twin, run: Run, norms: bool) -> list[Check]:
+def check_record(twin: Twin, run: gradprof.Run, norms: bool) -> list[Check]:
     """The run on disk has every step and, if `norms`, the last one's are those of `p.grad` to 1e-6."""
     steps = Check(f"the run on disk holds all {twin.age} steps")
     if run.steps.tolist() != list(range(twin.age)):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from .training import Training
 
 _DESCRIPTION = """\
-Train a classifier from torchvision, untrained at the start, on small images, and
-watch its gradients at every iteration. The defaults need no download and no GPU:
-resnet18 on handwritten 3s and 7s, in under a minute on two cores.
+Train a classifier from torchvision, untrained at the start, on small images,
+and watch its gradients at every iteration. The defaults need no download and no
+GPU: resnet18 on handwritten 3s and 7s, in under a minute on two cores.
 """
 
 

@@ -10,7 +10,12 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PretrainedConfig
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+_TRAINED: dict[str, Any] = {"use_cache": False, "bos_token_id": None, "eos_token_id": None}
+"""Instead of generating text: no cache, and no token of a meaning, which a small vocabulary would lack."""
+
+DecoderConfig = GPT2Config | LlamaConfig
 
 
 def gpt2_config(scale: float = 1.0) -> GPT2Config:
@@ -21,8 +26,10 @@ def gpt2_config(scale: float = 1.0) -> GPT2Config:
         n_layer=_part(12, scale),
         n_head=heads,
         n_embd=64 * heads,
-        **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
-        **_WITHOUT_GENERATION,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        **_TRAINED,
     )
 
 
@@ -41,19 +48,16 @@ def llama_config(scale: float = 1.0) -> LlamaConfig:
         rope_parameters={"rope_type": "default", "rope_theta": 500_000.0},
         rms_norm_eps=1e-5,
         tie_word_embeddings=False,
-        **_WITHOUT_GENERATION,
+        **_TRAINED,
     )
 
 
-_WITHOUT_GENERATION: dict[str, Any] = {"use_cache": False, "bos_token_id": None, "eos_token_id": None}
-
-
-def decoder_config(name: str, scale: float = 1.0) -> PretrainedConfig:
+def decoder_config(name: str, scale: float = 1.0) -> DecoderConfig:
     """Of "gpt2" or "llama"."""
-    return {"gpt2": gpt2_config, "llama": llama_config}[name](scale)
+    return gpt2_config(scale) if name == "gpt2" else llama_config(scale)
 
 
-def build_decoder(config: PretrainedConfig) -> nn.Module:
+def build_decoder(config: DecoderConfig) -> nn.Module:
     """The model, on the default device: a large one takes minutes on the host, and nothing on meta."""
     return GPT2LMHeadModel(config) if isinstance(config, GPT2Config) else LlamaForCausalLM(config)
 

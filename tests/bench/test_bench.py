@@ -1,4 +1,4 @@
-"""`gradprof bench`: its arithmetic, that a wrong result has no speed, and every benchmark end to end."""
+"""`gradprof bench`: its arithmetic, that a wrong result has no speed, and the command end to end."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -23,40 +19,23 @@ import pytest
 import torch
 
 import gradprof
-from gradprof.bench import machine, spin, writer
-from gradprof.bench.kernels import measure_kernels
+from gradprof.bench import machine
+from gradprof.bench.clock import Clock, within
 from gradprof.bench.machine import describe_machine
-from gradprof.bench.output import Output
+from gradprof.bench.output import measure_and_print
 from gradprof.bench.pairs import Summary, alternate, ratios, summarize
 from gradprof.bench.results import Bound, Check, Figure, Grid, Result
-from gradprof.bench.sizes import Sizes
-from gradprof.bench.spin import SpinLoop, paced_writer
 from gradprof.bench.step import Setup, measure_step
-from gradprof.bench.synthetic import synthetic_header, synthetic_steps
 from gradprof.bench.table import new_console, print_machine, print_result, value
-from gradprof.bench.writer import Extent, measure_writer
 from gradprof.cli import main
-from gradprof.record.step import StepRecord
 from gradprof.terminal.bar import Rounds
 
 CPU = torch.device("cpu")
-SMALL = Sizes(numel=5000, grid=(1, 1024), max_numel=20_000, models=("resnet50",), seconds_per_sample=0.0)
-SHORT = Extent(sites=4, first=3, later=(5, 8), spin_seconds=0.1, steps_per_second=100)
 TINY = Setup("squeezenet1_1", 2, 32, CPU)
 """With dropout, so that twins are alike only if they draw the same random numbers."""
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the benchmarks put their runs, and what they must leave empty."""
-    parent = tmp_path / "temporary"
-    parent.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(parent))
-    yield parent
-    assert list(parent.glob("gradprof*")) == []
 
 
 def result_of(*figures: Figure, checks: list[Check] | None = None, grids: list[Grid] | None = None) -> Result:
@@ -159,6 +138,86 @@ def test_json_of_a_figure_has_everything() -> None:
     }
 
 
+# --- the clock and the machine -----------------------------------------------------------------
+
+
+def test_clock_divides_by_the_calls() -> None:
+    calls = itertools.count()
+    clock = Clock(CPU, seconds_per_sample=1e-3)
+    sample = clock.sampler(lambda: next(calls))
+    before = next(calls)
+    assert 0 < sample() < 1e-4
+    assert next(calls) - before > 10
+    for make in (clock.sampler, clock.host_sampler):
+        sample = make(lambda: next(calls) and torch.ones(1 << 16).sum())
+        assert 0 < sample() < 1
+
+
+def test_host_time_is_taken_of_few_calls() -> None:
+    calls = itertools.count()
+    sample = Clock(CPU, seconds_per_sample=0.1).host_sampler(lambda: next(calls))
+    before = next(calls)
+    sample()
+    assert next(calls) - before - 1 == 50
+
+
+def test_time_of_a_gpu_is_between_two_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fakes of CUDA's stream and events: a call takes 2 ms there, whatever the host takes."""
+    calls: list[str] = []
+
+    class Stream:
+        def synchronize(self) -> None:
+            calls.append("wait")
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self, stream: Stream) -> None:
+            calls.append("event")
+            self.at = 2.0 * calls.count("act")
+
+        def synchronize(self) -> None:
+            calls.append("wait")
+
+        def elapsed_time(self, end: Event) -> float:
+            return end.at - self.at
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream())
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    clock = Clock(torch.device("cuda"), seconds_per_sample=0.01)
+    sample = clock.sampler(lambda: calls.append("act"))
+    calls.clear()
+    assert sample() == pytest.approx(2e-3)
+    assert calls == ["wait", "event", *["act"] * 5, "event", "wait"]
+    sample = clock.host_sampler(lambda: calls.append("act"))
+    calls.clear()
+    assert 0 < sample() < 1e-3
+    assert calls == ["wait", *["act"] * 5, "wait"]
+
+
+def test_gpu_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(name="NVIDIA H200", multi_processor_count=132, total_memory=140 << 30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="550.54.15\n"))
+    described = machine.describe_machine(torch.device("cuda"))
+    assert described.device == "NVIDIA H200, 132 multiprocessors, 140 GiB"
+    assert described.versions["driver"] == "550.54.15"
+    assert described.versions["CUDA"] == str(torch.version.cuda)
+    assert "torch" in described.versions
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    monkeypatch.setenv("PATH", "")
+    assert "driver" not in machine.describe_machine(torch.device("cuda")).versions
+
+
+def test_rounds_end_when_time_is_up() -> None:
+    assert list(within(0.0, range(10))) == [0, 1, 2]
+    assert list(within(None, range(10))) == list(range(10))
+    assert list(within(1000.0, range(10))) == list(range(10))
+    assert list(within(0.0, range(2))) == [0, 1]
+
+
 # --- a wrong result has no speed ----------------------------------------------------------------
 
 
@@ -203,31 +262,7 @@ def test_watch_that_records_something_else_has_no_speed() -> None:
     assert result.figures == []
 
 
-def test_run_that_does_not_come_back_has_no_speed() -> None:
-    class Wrong(gradprof.Run):
-        def table(self, field: str) -> np.ndarray:
-            return super().table(field) * (1 + 1e-15)
-
-    def load(path: Path) -> gradprof.Run:
-        run = gradprof.load(path)
-        return Wrong(run.path)
-
-    result = measure_writer(Rounds(), 1, SHORT, load)
-    assert [check.passed for check in result.checks] == [False, True]
-    assert result.figures == []
-
-
-def test_peer_that_writes_other_values_has_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch.utils.tensorboard import SummaryWriter
-
-    add_scalar = SummaryWriter.add_scalar
-    monkeypatch.setattr(SummaryWriter, "add_scalar", lambda self, t, v, s: add_scalar(self, t, v + 0.001, s))
-    result = measure_writer(Rounds(), 1, SHORT)
-    assert [check.passed for check in result.checks] == [True, False]
-    assert result.figures == []
-
-
-# --- every benchmark ----------------------------------------------------------------------------
+# --- the command --------------------------------------------------------------------------------
 
 
 def test_step_leaves_nothing_behind() -> None:
@@ -247,140 +282,23 @@ def test_step_leaves_nothing_behind() -> None:
     assert torch.backends.cudnn.deterministic == cudnn
 
 
-def test_writer() -> None:
-    result = measure_writer(Rounds(), 2, SHORT)
-    assert result.correct, result.checks
-    by_unit = {
-        unit: [figure for figure in result.figures if figure.unit == unit]
-        for unit in ("x", "ms", "bytes per site and step", "ratio")
-    }
-    assert sum(map(len, by_unit.values())) == len(result.figures)
-    assert all(len(figure.values) == 2 for figure in result.figures)
-    first, later, trimmed = by_unit["x"]
-    ours, peer, ours_later, peer_trimmed = by_unit["ms"]
-    assert first.values == pytest.approx(np.divide(peer.values, ours.values))
-    assert later.values == pytest.approx(np.divide(peer.values, ours_later.values))
-    assert trimmed.values == pytest.approx(np.divide(peer_trimmed.values, ours.values))
-    time_left, turns = by_unit["ratio"]
-    assert [figure.bound for figure in (ours, ours_later, time_left)] == [
-        *(Bound("at most", 0.5), Bound("at most", 0.5), Bound("at least", 0.98))
-    ]
-    assert sum(figure.bound is not None for figure in result.figures) == 4
-    assert first.bound == Bound("at least", 30)
-    assert all(left > 0 for left in (*turns.values, *time_left.values))
-
-
-def test_what_a_spin_loop_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second passes each time that the clock is read; beside something it turns half of the time."""
-    busy = 1.0
-    clock = itertools.count()
-
-    @contextmanager
-    def greedy() -> Iterator[None]:
-        nonlocal busy
-        busy = 0.5
-        yield
-        busy = 1.0
-
-    now = 0.0
-
-    def perf_counter() -> float:
-        nonlocal now
-        now = next(clock)
-        return now
-
-    monkeypatch.setattr(
-        spin, "time", SimpleNamespace(perf_counter=perf_counter, thread_time=lambda: busy * now)
-    )
-    alone, beside = SpinLoop(8), SpinLoop(8, greedy)
-    # Read at 0, then at 1 to 8, of which all but the last find time left, then at 9.
-    assert alone() == pytest.approx(9 / 7)
-    assert beside() == pytest.approx(9 / 7)
-    assert alone.waits == pytest.approx([9 / 9])
-    assert beside.waits == pytest.approx([9 / 4.5])
-    time_left, turns = writer._spin_figures(
-        {"alone": [2.0, 3.0], "beside": [4.0, 3.0]}, {"alone": alone.waits, "beside": beside.waits}
-    )
-    assert turns.values == [0.5, 1.0]
-    assert time_left.values == pytest.approx([0.5])
-
-
-def test_a_paced_writer_writes_a_run_at_its_pace() -> None:
-    seen: list[int] = []
-    steps = synthetic_steps(3, 2)
-    ours = writer._Synthetic(synthetic_header(3), steps)
-
-    def record(step: int) -> StepRecord:
-        seen.append(step)
-        return ours.record(step)
-
-    with paced_writer(ours.writer, record, steps_per_second=50):
-        time.sleep(0.5)
-    assert seen == list(range(len(seen)))
-    assert 1 <= len(seen) <= 26
-
-
-def test_a_writer_that_fails_beside_the_loop_is_heard_of() -> None:
-    def record(_step: int) -> StepRecord:
-        raise OSError("no space left")
-
-    ours = writer._Synthetic(synthetic_header(3), synthetic_steps(3, 1))
-    with pytest.raises(OSError, match="no space left"), paced_writer(ours.writer, record, 100):
-        time.sleep(0.1)
-
-
-def test_bytes_are_those_on_disk(tmp_path: Path) -> None:
-    steps = synthetic_steps(3, 2)
-    ours = writer._Synthetic(synthetic_header(3), steps)
-    contender = writer._Contender(partial(ours.first, n_steps=4), range(4), 3)
-    contender()
-    for _ in ours.first(tmp_path / "run", 4):
-        pass
-    (file,) = (tmp_path / "run").iterdir()
-    assert contender.bytes[0] == pytest.approx(file.stat().st_size / 12, rel=0.01)
-
-
-def test_synthetic_steps_are_distinct_and_whole() -> None:
-    first, second = synthetic_steps(6, 2)
-    assert (first["n_obs"] == 1).all()
-    assert (first["hist"].sum(axis=1) + first["n_zero"] == first["numel"]).all()
-    assert first["numel"][0] == 64
-    assert (first["n_zero"][[0, 3]] > 0).all()
-    assert (first["sq"] != second["sq"]).all()
-    labels = [site["label"] for site in synthetic_header(200)["sites"]]
-    assert len(set(labels)) == 200
-
-
-def test_all_as_a_command() -> None:
-    done = bench(
-        "all", "--quick", "--json", "--model", "squeezenet1_1", "--batch-size", "2", "--image-size", "32"
-    )
-    document = json.loads(done.stdout)
-    assert done.returncode == 0
+def test_as_a_command() -> None:
+    setup = ("--model", "squeezenet1_1", "--batch-size", "2", "--image-size", "32")
+    done = bench("--json", "--pairs", "2", *setup)
+    assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert list(document["benchmarks"]) == ["step", "kernels", "writer"]
+    document = json.loads(done.stdout)
+    assert document["benchmark"] == "step"
     assert document["correct"]
-    assert document["quick"]
     assert not document["interrupted"]
     assert document["machine"]["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert document["machine"]["device"] == "cpu"
-    assert document["benchmarks"]["step"]["options"]["model"] == "squeezenet1_1"
-    for benchmark in document["benchmarks"].values():
-        assert all(check["passed"] for check in benchmark["checks"])
-        assert any(figure["bound"] is not None for figure in benchmark["figures"])
-        for figure in benchmark["figures"]:
-            assert figure["low"] <= figure["median"] <= figure["high"]
-            assert len(figure["values"]) == figure["n"]
-
-
-def test_piped_table_is_plain_and_fits() -> None:
-    done = bench("writer", "--quick")
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout
-    assert done.stderr == ""
-    assert done.stdout.isascii()
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert re.search(r"cheaper, first 10 steps +[\d.,]+ x .*>= 30 (met|missed)", done.stdout)
+    assert document["options"]["model"] == "squeezenet1_1"
+    assert all(check["passed"] for check in document["checks"])
+    assert any(figure["bound"] is not None for figure in document["figures"])
+    for figure in document["figures"]:
+        assert figure["low"] <= figure["median"] <= figure["high"]
+        assert len(figure["values"]) == figure["n"]
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -393,9 +311,6 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
     )
-
-
-# --- the command --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -427,6 +342,13 @@ def test_pairs_must_be_positive(capsys: pytest.CaptureFixture[str]) -> None:
     assert "not a positive number" in capsys.readouterr().err
 
 
+def test_help_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import gradprof.bench.command, sys; print({'torch', 'numpy', 'rich'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -449,7 +371,7 @@ def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
 
     with Rounds() as rounds:
         result = measure_step(rounds, TINY, 100, watch)
-    assert result.interrupted
+    assert rounds.requested
     assert result.correct, result.checks
     assert [len(figure.values) for figure in result.figures] == [2] * 5
 
@@ -457,15 +379,23 @@ def test_ctrl_c_ends_the_twins_at_the_same_step() -> None:
 def test_ctrl_c_before_the_first_round_gives_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
     with Rounds() as rounds:
         signal.raise_signal(signal.SIGINT)
-        results = [
-            measure_kernels(rounds, CPU, 2, SMALL),
-            measure_writer(rounds, 2, SHORT),
-            measure_step(rounds, TINY, 2),
-        ]
-    for result in results:
-        assert result.figures == result.grids == []
-        print_result(result, new_console())
-    assert capsys.readouterr().out.count("nothing was measured") == 3
+        result = measure_step(rounds, TINY, 2)
+    assert result.figures == result.grids == []
+    print_result(result, new_console())
+    assert "nothing was measured" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_second_ctrl_c_ends_it_with_nothing(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    def measure(rounds: Rounds) -> Result:
+        signal.raise_signal(signal.SIGINT)
+        assert rounds.requested
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it went on")
+
+    assert measure_and_print(measure, CPU, as_json=as_json, logdir=None) == 130
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["interrupted"] if as_json else "Interrupted" in printed
 
 
 # --- output -------------------------------------------------------------------------------------
@@ -498,16 +428,33 @@ def test_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "WRONG [red]x[/]: [1, 2] differs" in capsys.readouterr().out
 
 
-def test_machine_is_named_before_the_results(capsys: pytest.CaptureFixture[str]) -> None:
-    found = describe_machine(CPU)
-    output = Output(replace(found, commit="0123456789abcdef", changed=True), quick=False, as_json=False)
-    output.add(result_of(Figure("a", "ratio", [1.0])))
-    output.close(interrupted=False)
+def test_machine_is_named_before_the_results(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = replace(describe_machine(CPU), commit="0123456789abcdef", changed=True)
+    monkeypatch.setattr("gradprof.bench.output.describe_machine", lambda device: found)
+    result = result_of(Figure("a", "ratio", [1.0]))
+    assert measure_and_print(lambda rounds: result, CPU, as_json=False, logdir=None) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"gradprof {gradprof.__version__}, commit 0123456789 with changes\n")
     assert found.cpu in printed
     assert f"torch {found.versions['torch']}" in printed
     assert "Interrupted" not in printed
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_wrong_result_fails_the_command(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    result = result_of(Figure("a", "ratio", [1.0]), checks=[Check("it is right", "it is not")])
+    assert measure_and_print(lambda rounds: result, CPU, as_json=as_json, logdir=None) == 1
+    printed = capsys.readouterr().out
+    if as_json:
+        document = json.loads(printed)
+        assert not document["correct"]
+        assert document["figures"] == []
+    else:
+        assert "WRONG it is right: it is not" in printed
+        assert "no speed is reported" in printed
+        assert "median" not in printed
 
 
 @pytest.mark.parametrize(("load", "busy"), [(None, False), (0.9, False), (3.25, True)])

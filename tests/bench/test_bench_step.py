@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -22,11 +21,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 import gradprof
-from gradprof.bench import alternatives, command, device_counts, own_measure, step
+from gradprof.bench import alternatives, command, device_counts, own_measure
 from gradprof.bench.alternatives import ALTERNATIVES, AddHistogram, ForeachNorm, PlainHook
 from gradprof.bench.contenders import Contender, Gradprof
 from gradprof.bench.device_counts import DeviceCounts, count_device
-from gradprof.bench.event_file import EventFile
+from gradprof.bench.output import measure_and_print
 from gradprof.bench.own_measure import measure_own
 from gradprof.bench.per_layer import measure_layers
 from gradprof.bench.resources import OthersTime, PeakMemory, ThreadTime
@@ -53,16 +52,6 @@ from gradprof.terminal.bar import Rounds
 CPU = torch.device("cpu")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Where the benchmarks put their runs, and what they must leave empty."""
-    parent = tmp_path / "temporary"
-    parent.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(parent))
-    yield
-    assert list(parent.glob("gradprof*")) == []
 
 
 @pytest.fixture
@@ -279,9 +268,10 @@ def test_bytes_are_those_of_the_run(module: str, monkeypatch: pytest.MonkeyPatch
 
     def load(path: Path) -> gradprof.Run:
         sizes.append(sum(file.stat().st_size for file in path.iterdir()))
-        return gradprof.load(path)
+        return original(path)
 
-    monkeypatch.setattr(step, "load", load)
+    original = gradprof.load
+    monkeypatch.setattr(gradprof, "load", load)
     (per_step, _) = measure_step(Rounds(), own(module), 20).grids
     for size, name in zip(sizes, OBSERVED, strict=True):
         if name == UNOBSERVED:
@@ -673,7 +663,7 @@ def test_module_called_twice_costs_twice(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_long_grids_are_cut_for_people_only(capsys: pytest.CaptureFixture[str]) -> None:
     rows: dict[str, list[Figure | None]] = {f"site {i}": [Figure("us", "us", [i])] for i in range(25)}
     grid = Grid("per layer", "", ["us"], rows, n_shown=20)
-    print_result(Result("step", "", "", {}, [], grids=[grid]), new_console())
+    print_result(Result("step", tables=[grid]), new_console())
     printed = capsys.readouterr().out
     assert "site 19" in printed
     assert "site 20" not in printed
@@ -683,8 +673,8 @@ def test_long_grids_are_cut_for_people_only(capsys: pytest.CaptureFixture[str]) 
 
 def test_tensorboard_reads_the_rounds(tmp_path: Path) -> None:
     grid = Grid("ms/step", "", ["ms"], {"a": [Figure("step", "ms", [3.0, 4.0])], "b": [None]})
-    result = Result("step", "", "", {}, [], [Figure("  both", "ratio", [1.5])], [grid])
-    EventFile(tmp_path / "runs" / "bench").add(result)
+    result = Result("step", measured=[Figure("  both", "ratio", [1.5])], tables=[grid])
+    measure_and_print(lambda rounds: result, CPU, as_json=True, logdir=str(tmp_path / "runs" / "bench"))
     events = EventAccumulator(str(tmp_path / "runs" / "bench"))
     events.Reload()
     found = {
@@ -697,7 +687,7 @@ def test_tensorboard_reads_the_rounds(tmp_path: Path) -> None:
 
 
 def test_as_a_command(module: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["bench", "step", "--quick", "--device", "cpu", "--target", "own_training:make"]
+    arguments = ["bench", "step", "--pairs", "2", "--device", "cpu", "--target", "own_training:make"]
     more = ["--per-layer", "--against", "hook,foreach_norm", "--logdir", str(tmp_path / "runs" / "bench")]
     assert main([*arguments, *more]) == 0
     printed = capsys.readouterr().out
@@ -709,9 +699,9 @@ def test_as_a_command(module: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert len(list((tmp_path / "runs" / "bench").iterdir())) == 1
     assert main([*arguments, "--json", "--per-layer"]) == 0
     document = json.loads(capsys.readouterr().out)
-    titles = [grid["title"].partition(":")[0] for grid in document["benchmarks"]["step"]["grids"]]
+    titles = [grid["title"].partition(":")[0] for grid in document["grids"]]
     assert titles == ["one step", "split by part", "per layer"]
-    assert document["benchmarks"]["step"]["options"]["per_layer"] == 2
+    assert document["options"]["per_layer"] == 2
 
 
 @pytest.mark.parametrize(
@@ -728,8 +718,12 @@ def test_wrong_options(arguments: list[str], message: str, capsys: pytest.Captur
     assert message in capsys.readouterr().err
 
 
-def test_logdir_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_logdir_that_cannot_be_written(
+    module: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
-    arguments = ["bench", "writer", "--quick", "--device", "cpu", "--logdir", str(tmp_path / "file" / "runs")]
-    assert main(arguments) == 2
-    assert "gradprof bench: error: " in capsys.readouterr().err
+    arguments = ["bench", "--device", "cpu", "--target", "own_training:make"]
+    assert main([*arguments, "--logdir", str(tmp_path / "file" / "runs")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("gradprof bench: error: ")
+    assert captured.out == ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import long_run
 import numpy as np
 import pytest
+from long_run import Spike, write_long_run
 
-from gradprof.bench.long_run import Spike, write_long_run
 from gradprof.kernels.bins import bin_of
 from gradprof.read.run import Run, load
 from runs import python
@@ -46,6 +47,14 @@ def test_the_spike_and_nothing_like_it(run: Run) -> None:
     assert run.table("n_above")[77, 4] >= 1
 
 
+def test_magnitudes_stay_where_they_are(tmp_path: Path) -> None:
+    """However long: without bounds, 20,000 steps would have drifted four decades down."""
+    write_long_run(tmp_path / "run", 20_000, 2)
+    found = load(tmp_path / "run")
+    l2 = found.table("l2")
+    assert abs(np.log10(np.median(l2[-500:], axis=0) / np.median(l2[:500], axis=0))).max() < 5
+
+
 def test_nothing_repeats(run: Run) -> None:
     assert len(np.unique(run.table("l2"))) == 130 * 9
 
@@ -53,10 +62,11 @@ def test_nothing_repeats(run: Run) -> None:
 def test_as_a_command_without_torch(tmp_path: Path) -> None:
     code = """
 import runpy, sys
-sys.argv = ["long_run", *sys.argv[1:], "--steps", "3", "--sites", "2", "--spike", "1", "2"]
-runpy.run_module("gradprof.bench.long_run", run_name="__main__")
+script, directory = sys.argv[1:]
+sys.argv = [script, directory, "--steps", "3", "--sites", "2", "--spike", "1", "2"]
+runpy.run_path(script, run_name="__main__")
 assert "torch" not in sys.modules
 """
-    result = python(code, str(tmp_path / "run"))
+    result = python(code, long_run.__file__, str(tmp_path / "run"))
     assert result.returncode == 0, result.stderr
     assert load(tmp_path / "run").table("abs_max")[2, 1] == 1e6

@@ -218,6 +218,13 @@ def test_figures_show_small_numbers() -> None:
     assert str(Figures(float("nan"), 0.1, None)) == "loss nan  lr 1.0e-01"
 
 
+def test_help_fits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_help_needs_no_torch() -> None:
     code = "import sys, gradprof.demo.command; print({'torch', 'rich', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

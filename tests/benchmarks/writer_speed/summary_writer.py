@@ -54,7 +54,7 @@ class SummaryWriterPeer:
     `SummaryWriter` offers, since the gradients themselves are not on the host.
     """
 
-    def __init__(self, labels: Sequence[str], steps: Sequence[np.ndarray]) -> None:
+    def __init__(self, labels: Sequence[str], steps: np.ndarray) -> None:
         self.scalar_tags = [*tags.site_tags(tags.ABS_MAX, labels), *tags.site_tags(tags.L2, labels)]
         self._hist_tags = tags.site_tags(tags.HIST, labels)
         self._summary_tags = [f"{tags.SUMMARY}/{tag}" for tag in SUMMARY_TAGS]

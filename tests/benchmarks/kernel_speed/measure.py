@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 
+from gradprof.bench.results import Result
 from gradprof.kernels import reducer as backends
 from gradprof.kernels.reducer import Reducer
 from gradprof.observe.measurement import measure
@@ -18,12 +19,8 @@ from gradprof.terminal.bar import Rounds
 from .idiom import compare_with_idiom
 from .launch_cost import measure_launch_cost
 from .many_tensors import measure_many_tensors
-from .results import Findings, Result
-from .shapes import MODELS
 from .single_tensor import measure_single_tensors
-from .sizes import QUICK, Sizes
-
-__all__ = ["QUICK", "Sizes", "make_reducer", "measure_kernels"]
+from .sizes import Sizes
 
 _BOUND_SETUP = {
     "cpu": "16 Mi float32 on a CPU",
@@ -55,29 +52,24 @@ def measure_kernels(
         measure: what measures one tensor and waits, `gradprof.measure`.
         make_reducer: what makes the reducer of a backend for a device.
     """
-    found = Findings()
+    result = Result("kernels", bound_setup=_BOUND_SETUP[device.type])
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
         reducer = make_reducer(backend, device)
         reducer.prepare(_dtypes(sizes), scaled=False)
         for part in _parts(rounds, device, pairs, sizes, reducer, partial(measure, backend=backend)):
-            found.add(part())
+            result.add(part())
             if device.type == "cuda":
                 torch.cuda.empty_cache()
-            if rounds.requested or not found.correct:
+            if rounds.requested or not result.correct:
                 break
     chosen = type(reducer).__name__.removesuffix("Reducer").lower()
-    return Result(
-        name="kernels",
-        setup=f"{' and '.join(sizes.dtypes)} on {device}, {chosen} backend; randn * 1e-3 unless said "
-        "otherwise; share: of the read ceiling, measured in the same rounds",
-        bound_setup=_BOUND_SETUP[device.type],
-        options={"device": str(device), "backend": backend, "chosen": chosen, "pairs": pairs} | asdict(sizes),
-        checks=found.checks,
-        figures=found.figures,
-        grids=found.grids,
-        interrupted=rounds.requested,
-        notes=list(dict.fromkeys(found.notes)),
+    result.setup = (
+        f"{' and '.join(sizes.dtypes)} on {device}, {chosen} backend; randn * 1e-3 unless said otherwise; "
+        "share: of the read ceiling, measured in the same rounds"
     )
+    result.options = {"device": str(device), "backend": backend, "chosen": chosen, "pairs": pairs}
+    result.options |= asdict(sizes)
+    return result
 
 
 def _parts(
@@ -87,15 +79,14 @@ def _parts(
     sizes: Sizes,
     reducer: Reducer,
     measure: Callable[..., TensorStats],
-) -> Iterator[Callable[[], Findings]]:
+) -> Iterator[Callable[[], Result]]:
     """Each part begins where the one before it has given back its memory."""
     dtypes = _dtypes(sizes)
     if torch.float32 in dtypes:
         yield partial(compare_with_idiom, rounds, device, pairs, sizes, measure)
     for dtype in dtypes:
         yield partial(measure_single_tensors, rounds, device, dtype, pairs, sizes, reducer)
-    models = [MODELS[name] for name in sizes.models if MODELS[name].dtype in dtypes]
-    yield partial(measure_many_tensors, rounds, device, models, pairs, sizes, reducer)
+    yield partial(measure_many_tensors, rounds, device, dtypes, pairs, sizes, reducer)
     yield partial(measure_launch_cost, rounds, device, dtypes[0], pairs, sizes, reducer)
 
 

@@ -16,23 +16,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 
+from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.results import Bound, Check, Figure, Result
 from gradprof.events.framing import read_records
 from gradprof.read.run import Run, load
 from gradprof.record.figures import derive
 from gradprof.record.step import StepRecord
 from gradprof.terminal.bar import Rounds
 from gradprof.write.run_writer import FLUSH_SECONDS, RunWriter
+from runs import Training, header_of
 
-from .pairs import alternate, ratios
-from .results import Bound, Check, Figure, Result
 from .spin import SpinLoop, paced_writer
 from .summary_writer import SummaryWriterPeer
-from .synthetic import synthetic_header, synthetic_steps
 
 BOUND = Bound("at least", 30.0)
 BOUND_MS = Bound("at most", 0.5)
@@ -69,27 +68,25 @@ def measure_writer(rounds: Rounds, pairs: int, extent: Extent, load: Load = load
     Args:
         load: what reads a run back, `gradprof.load`.
     """
-    steps = synthetic_steps(extent.sites, _N_DISTINCT)
-    ours = _Synthetic(synthetic_header(extent.sites), steps)
-    peer = SummaryWriterPeer(ours.labels, steps)
-    checks = _checks(ours, peer, extent.first, load)
-    figures: list[Figure] = []
-    if all(check.passed for check in checks):
-        contenders, loops = _contenders(ours, peer, extent), _loops(ours, extent)
-        costs = alternate({**contenders, **loops}, rounds(pairs, "writer"))
-        figures = _figures(costs, {key: contender.bytes for key, contender in contenders.items()}, extent)
-        figures += _spin_figures(costs, {key: loop.waits for key, loop in loops.items()})
-    return Result(
+    ours = _Synthetic(extent.sites)
+    peer = SummaryWriterPeer(ours.labels, ours.steps)
+    result = Result(
         name="writer",
         setup=f"{extent.sites} sites; CPU time of one step, bytes of one site and step; the peer is "
         "SummaryWriter, trimmed: without empty bins; the spin loop is in Python, beside a RunWriter "
         f"that gets {extent.steps_per_second:g} steps a second",
         bound_setup=BOUND_SETUP,
         options={"pairs": pairs, **asdict(extent)},
-        checks=checks,
-        figures=figures,
-        interrupted=rounds.requested,
+        checks=_checks(ours, peer, extent.first, load),
     )
+    if result.correct:
+        contenders, loops = _contenders(ours, peer, extent), _loops(ours, extent)
+        costs = alternate({**contenders, **loops}, rounds(pairs, "writer"))
+        result.measured = [
+            *_figures(costs, {key: contender.bytes for key, contender in contenders.items()}, extent),
+            *_spin_figures(costs, {key: loop.waits for key, loop in loops.items()}),
+        ]
+    return result
 
 
 def _contenders(ours: _Synthetic, peer: SummaryWriterPeer, extent: Extent) -> dict[str, _Contender]:
@@ -170,21 +167,21 @@ class _Contender:
 
 
 class _Synthetic:
-    """Runs of synthetic steps in rotation, through `RunWriter`."""
+    """Runs of a few distinct steps in rotation, through `RunWriter`."""
 
-    def __init__(self, header: dict[str, Any], steps: list[np.ndarray]) -> None:
-        self.labels = [site["label"] for site in header["sites"]]
-        self._header = header
-        self._steps = steps
+    def __init__(self, n_sites: int) -> None:
+        training = Training(n_sites)
+        self.labels = training.labels
+        self.steps = training.rows(_N_DISTINCT)
 
     def rows(self, step: int) -> np.ndarray:
-        return self._steps[step % len(self._steps)]
+        return self.steps[step % len(self.steps)]
 
     def record(self, step: int) -> StepRecord:
         return StepRecord(step, time.time(), self.rows(step), seconds=1e-3)
 
     def writer(self, directory: Path) -> RunWriter:
-        return RunWriter(directory, self._header)
+        return RunWriter(directory, header_of(self.labels))
 
     def first(self, directory: Path, n_steps: int) -> Iterator[None]:
         """A whole run, opening and closing included."""

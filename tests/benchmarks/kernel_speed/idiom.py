@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -10,14 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gradprof.bench.clock import within
+from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.results import Bound, Check, Figure, Result
 from gradprof.record.figures import TensorStats
 from gradprof.terminal.bar import Rounds
 
-from .clock import within
 from .contents import filled
 from .expected import difference, expected_of
-from .pairs import alternate, ratios, seconds
-from .results import Bound, Check, Figure, Findings
 from .sizes import Sizes, binary
 
 BOUND = Bound("at least", 5.0)
@@ -31,14 +32,21 @@ def numpy_idiom(tensor: Tensor) -> npt.NDArray[np.int64]:
     return exponents
 
 
+def seconds(act: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
 def compare_with_idiom(
     rounds: Rounds, device: torch.device, pairs: int, sizes: Sizes, measure: Measure
-) -> Findings:
+) -> Result:
     """How many times as fast, on normal float32 values."""
     numel = min(sizes.numel, sizes.max_numel or sizes.numel)
     values = filled("normal", numel, torch.float32, device)
     failure = difference(measure(values), expected_of(values))
-    found = Findings([Check(f"gradprof.measure gives the fields of {binary(numel)} values", failure)])
+    found = Result(checks=[Check(f"gradprof.measure gives the fields of {binary(numel)} values", failure)])
     if not found.correct:
         return found
     contenders = {
@@ -50,7 +58,7 @@ def compare_with_idiom(
     numbers = within(sizes.seconds_per_comparison, rounds(pairs, "kernels: against numpy"))
     costs = alternate(contenders, numbers)
     speed_up = ratios(costs["numpy"], of=costs["gradprof.measure"])
-    found.figures = [
+    found.measured = [
         Figure("times as fast as numpy", "x", speed_up, BOUND),
         *(Figure(f"  {name}", "ms", [1e3 * s for s in taken]) for name, taken in costs.items()),
     ]

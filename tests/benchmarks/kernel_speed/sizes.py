@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from .contents import TIMED
-from .shapes import Model, Part, Shape, numel_of
+from .models import MODELS, Model, Part, Shape, numel_of
 
 _MAX_NUMEL_ON_CPU = 1 << 24
 _MAX_MODEL_NUMEL_ON_CPU = 1 << 25
@@ -18,7 +18,7 @@ _WORKING_BYTES = {"cpu": 512 << 20, "cuda": 2 << 30}
 _PLAIN_TORCH_BYTES = 40
 """Of temporaries per value, in the plain-torch equivalent of a whole tensor."""
 _MAX_CEILING_BYTES = 1 << 30
-_PREFIXES = {"Gi": 1 << 30, "Mi": 1 << 20, "Ki": 1 << 10}
+PREFIXES = {"Gi": 1 << 30, "Mi": 1 << 20, "Ki": 1 << 10}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sizes:
     max_numel: int | None = None
     """Of one tensor, and of a model; None: what memory holds, and on a CPU what takes about a minute."""
     dtypes: tuple[str, ...] = ("float32", "bfloat16")
-    models: tuple[str, ...] = ("resnet50", "GPT-2 medium", "Llama 3 8B")
+    models: tuple[str, ...] = MODELS
     seconds_per_sample: float = 0.01
     seconds_per_comparison: float | None = 6.0
     """After three rounds, a comparison that took so long is over; None: never before the last round."""
@@ -103,7 +103,7 @@ def available_bytes(device: torch.device) -> int:
 
 def binary(n: int) -> str:
     """16777216 as 16 Mi."""
-    for prefix, factor in _PREFIXES.items():
+    for prefix, factor in PREFIXES.items():
         if n >= factor and n % factor == 0:
             return f"{n // factor} {prefix}"
     return str(n)

@@ -12,15 +12,15 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
+from gradprof.bench.clock import Clock, within
+from gradprof.bench.pairs import alternate
+from gradprof.bench.results import Bound, Check, Figure, Result
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.terminal.bar import Rounds
 
-from .clock import Clock, within
 from .contents import filled
 from .expected import exact_difference, stats_of
-from .pairs import alternate
-from .results import Bound, Check, Figure, Findings
 from .sizes import Sizes, binary, dtype_name
 
 BOUND = Bound("at most", 15.0)
@@ -37,7 +37,7 @@ def measure_launch_cost(
     pairs: int,
     sizes: Sizes,
     reducer: Reducer,
-) -> Findings:
+) -> Result:
     """Microseconds per call of `reduce_into` and `replace_many`, each beside torch's own for one norm.
 
     A third call finds the tensors elsewhere each time, as where gradients are allocated anew.
@@ -47,7 +47,7 @@ def measure_launch_cost(
     indices = list(range(N_TENSORS))
     reducer.reduce_into(alone, 0, tensors[0])
     reducer.replace_many(rows, indices, tensors)
-    found = Findings([_check(alone, rows)])
+    found = Result(checks=[_check(alone, rows)])
     if not found.correct:
         return found
     call, bound = ("launch", BOUND) if device.type == "cuda" else ("call", None)
@@ -62,7 +62,7 @@ def measure_launch_cost(
     clock = Clock(device, sizes.seconds_per_sample)
     numbers = within(sizes.seconds_per_comparison, rounds(pairs, "kernels: launch cost"))
     costs = alternate({name: clock.host_sampler(act) for name, act in acts.items()}, numbers)
-    found.figures = [
+    found.measured = [
         Figure(name, "us", [1e6 * s for s in taken], bound if name.startswith(call) else None)
         for name, taken in costs.items()
     ]

@@ -12,19 +12,19 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gradprof.bench.clock import Clock, within
+from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.results import Bound, Check, Figure, Grid, Result
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
 from gradprof.terminal.bar import Rounds
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
-from .clock import Clock, within
 from .contents import filled
 from .expected import difference, exact_difference, row_by_plain_torch, stats_of
-from .pairs import alternate, ratios
+from .models import Part, Shape, load_model
 from .plain_torch import PlainTorch, plain_torch
-from .results import Bound, Check, Figure, Findings, Grid
-from .shapes import Model, Part, Shape
 from .sizes import Sizes, ceiling_numel, dtype_name, part_within
 
 BOUNDS = {"Llama 3 8B": Bound("at least", 0.85)}
@@ -35,15 +35,23 @@ _COLUMNS = ("M values", "ceiling", "GB/s", "share", "ms", "foreach", "plain")
 def measure_many_tensors(
     rounds: Rounds,
     device: torch.device,
-    models: Sequence[Model],
+    dtypes: Sequence[torch.dtype],
     pairs: int,
     sizes: Sizes,
     reducer: Reducer,
-) -> Findings:
-    """GB/s and ms of `replace_many` for the parameters of each model; ends at the first wrong result."""
-    found = Findings()
+) -> Result:
+    """GB/s and ms of `replace_many` for the parameters of each model of these dtypes; ends at the first wrong
+    result."""
+    found = Result()
     rows: dict[str, list[Figure | None]] = {}
-    for model in models:
+    for name in sizes.models:
+        try:
+            model = load_model(name)
+        except ModuleNotFoundError as error:
+            found.notes.append(f"Left out: {name}, because {error.name} is not installed.")
+            continue
+        if model.dtype not in dtypes:
+            continue
         part = part_within(sizes, model, device)
         if part is None:
             found.notes.append(f"Left out: {model.name}, of which not one tensor fits.")
@@ -56,10 +64,10 @@ def measure_many_tensors(
             return found
         if costs.get("ours"):
             rows[f"{part.label}, {dtype_name(model.dtype)}"] = _cells(costs, part)
-            found.figures += _held(costs, part, device)
+            found.measured += _held(costs, part, device)
     if rows:
         title = "all parameters of a model: GB/s; ms of gradprof, foreach and plain torch"
-        found.grids = [Grid(title, "", _COLUMNS, rows)]
+        found.tables = [Grid(title, "", _COLUMNS, rows)]
         found.notes.append(
             "foreach: torch._foreach_norm, one norm a tensor; plain: plain torch operations that give the "
             "same fields."

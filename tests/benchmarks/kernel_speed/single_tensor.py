@@ -13,18 +13,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gradprof.bench.clock import Clock, within
+from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.results import Bound, Check, Figure, Grid, Result
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
 from gradprof.terminal.bar import Rounds
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
-from .clock import Clock, within
 from .contents import CONTENTS, TIMED, filled
 from .expected import MAX_NUMPY, difference, expected_of, row_by_plain_torch, stats_of
-from .pairs import alternate, ratios
 from .plain_torch import plain_torch
-from .results import Bound, Check, Figure, Findings, Grid
 from .sizes import Sizes, binary, dtype_name, grid_within
 
 SHARE_BOUNDS = {torch.float32: Bound("at least", 0.9), torch.bfloat16: Bound("at least", 0.8)}
@@ -40,10 +40,10 @@ def measure_single_tensors(
     pairs: int,
     sizes: Sizes,
     reducer: Reducer,
-) -> Findings:
+) -> Result:
     """GB/s by size and content for tensors of one dtype; nothing is timed if a result is wrong."""
     numels, notes = grid_within(sizes, dtype, device)
-    found = Findings(notes=notes)
+    found = Result(notes=notes)
     tensors: dict[str, Tensor] = {}
     for content, _ in zip(
         CONTENTS, rounds(len(CONTENTS), f"kernels: checking {dtype_name(dtype)}"), strict=False
@@ -66,9 +66,9 @@ def measure_single_tensors(
             break
         rows[binary(n)] = _cells(costs, n * dtype.itemsize)
         if n * dtype.itemsize >= HELD_BYTES:
-            found.figures += _held(costs, n, dtype, device)
+            found.measured += _held(costs, n, dtype, device)
     title = f"one tensor of {dtype_name(dtype)}: GB/s of reading it, and of reducing it by its contents"
-    found.grids = [Grid(title, "elements", _COLUMNS, rows)]
+    found.tables = [Grid(title, "elements", _COLUMNS, rows)]
     return found
 
 

@@ -18,7 +18,7 @@ from .contenders import Watcher
 from .twin import Twin
 
 
-class PlainHook:
+class PlainHook(Watcher):
     """A hook for every module that takes `grad.abs().log10().astype(int)` of what flows into it.
 
     On the output's tensors rather than by full backward hooks, which fail on in-place operations.
@@ -36,9 +36,6 @@ class PlainHook:
             if next(module.children(), None) is None
         ]
 
-    def after_backward(self) -> None:
-        pass
-
     def detach(self) -> None:
         for handle in self._handles:
             handle.remove()
@@ -54,7 +51,7 @@ class PlainHook:
             self.exponents[name] = exponents.astype(int)
 
 
-class AddHistogram:
+class AddHistogram(Watcher):
     """`SummaryWriter.add_histogram` of every parameter's gradient."""
 
     def attach(self, twin: Twin, directory: Path) -> None:
@@ -72,7 +69,7 @@ class AddHistogram:
         self._writer.close()
 
 
-class ForeachNorm:
+class ForeachNorm(Watcher):
     """`torch._foreach_norm` of all parameters' gradients, brought to the host: the least there is."""
 
     def __init__(self) -> None:
@@ -85,11 +82,8 @@ class ForeachNorm:
         grads = [param.grad for param in self._params if param.grad is not None]
         self.norms = torch.stack(torch._foreach_norm(grads)).tolist()
 
-    def detach(self) -> None:
-        pass
 
-
-class WandbWatch:
+class WandbWatch(Watcher):
     """`wandb.watch` of the gradients, offline: into the temporary directory, and nothing over the network."""
 
     _ENVIRONMENT: tuple[tuple[str, str], ...] = (
@@ -135,7 +129,7 @@ class WandbWatch:
                     os.environ[key] = value
 
 
-class TorchInstruments:
+class TorchInstruments(Watcher):
     """torchinstruments, sampling every forward pass instead of one a minute."""
 
     def attach(self, twin: Twin, directory: Path) -> None:
@@ -146,9 +140,6 @@ class TorchInstruments:
         torchinstruments.inject_observer(
             twin.model, sampler=torchinstruments.AlwaysSampler(), output_dir=str(directory)
         )
-
-    def after_backward(self) -> None:
-        pass
 
     def detach(self) -> None:
         self._remove(self._model)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-
-    from .trainings import Setup
 
 _DESCRIPTION = """\
 What gradprof costs on this machine: a training step watched / bare, every
@@ -117,18 +116,21 @@ def run(args: argparse.Namespace) -> int:
     from .output import measure_and_print
     from .step import Scope, check_setup, measure_step
     from .target import TargetError
+    from .trainings import Setup
 
+    refused = (ValueError, ImportError, OSError)
     try:
-        setup = _setup(args, usable_device(args))
-    except ValueError as error:
+        device = usable_device(args)
+        if args.logdir is not None:
+            Path(args.logdir).mkdir(parents=True, exist_ok=True)
+    except refused as error:
         return _refuse(error)
+    setup = Setup(args.model, args.batch_size, args.image_size, device, args.tokens, args.scale, args.target)
+    # What else a target raises is of the caller's own code, and needs its traceback.
+    expected = refused if args.target is None else (TargetError,)
     try:
         check_setup(setup)
-    except TargetError as error:
-        return _refuse(error)
-    except (ValueError, ImportError, OSError) as error:
-        if args.target is not None:
-            raise  # what a target raises is of the caller's own code, and needs its traceback
+    except expected as error:
         return _refuse(error)
     pairs = args.pairs or _PAIRS
     scope = Scope(
@@ -138,15 +140,12 @@ def run(args: argparse.Namespace) -> int:
         backend=args.backend,
         budget=args.budget,
     )
-    try:
-        return measure_and_print(
-            lambda rounds: measure_step(rounds, setup, pairs, scope=scope),
-            setup.device,
-            as_json=args.json,
-            logdir=args.logdir,
-        )
-    except OSError as error:
-        return _refuse(error)
+    return measure_and_print(
+        lambda rounds: measure_step(rounds, setup, pairs, scope=scope),
+        device,
+        as_json=args.json,
+        logdir=args.logdir,
+    )
 
 
 def usable_device(args: argparse.Namespace) -> torch.device:
@@ -166,12 +165,6 @@ def usable_device(args: argparse.Namespace) -> torch.device:
 def _refuse(error: Exception) -> int:
     print(f"gradprof bench: error: {error}", file=sys.stderr)
     return 2
-
-
-def _setup(args: argparse.Namespace, device: torch.device) -> Setup:
-    from .trainings import Setup
-
-    return Setup(args.model, args.batch_size, args.image_size, device, args.tokens, args.scale, args.target)
 
 
 def positive(text: str) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -19,11 +20,12 @@ from .twin import Twin
 Watch = Callable[..., "gradprof.Profiler"]
 
 
-class Watcher(Protocol):
+class Watcher:
     """Something that looks at the gradients of every step."""
 
     def attach(self, twin: Twin, directory: Path) -> None:
         """Begin to watch, writing into `directory`; ImportError where a package is missing."""
+        raise NotImplementedError
 
     def after_backward(self) -> None:
         """Called in every step between the backward pass and the optimizer, and timed with it."""
@@ -103,7 +105,7 @@ class Contender:
         self.bytes_written = max(0, _size(self.directory) - self._bytes_before) / n_steps
 
 
-class Gradprof:
+class Gradprof(Watcher):
     """`gradprof.watch` at every iteration.
 
     Args:
@@ -139,9 +141,6 @@ class Gradprof:
         )
         self._handles.append(twin.optimizer.register_step_post_hook(self._end))
 
-    def after_backward(self) -> None:
-        pass
-
     def detach(self) -> None:
         for handle in self._handles:
             handle.remove()
@@ -154,6 +153,43 @@ class Gradprof:
 
     def _end(self, *_: object) -> None:
         self.table_seconds.append(time.perf_counter() - self._optimizer_ended)
+
+
+@contextmanager
+def started(contenders: dict[str, Contender], notes: list[str]) -> Iterator[None]:
+    """Within this, all watch; an alternative that cannot is taken out of `contenders`."""
+    running: list[Contender] = []
+    try:
+        for name, contender in list(contenders.items()):
+            if done(contender, contender.start, notes):
+                running.append(contender)
+            else:
+                del contenders[name]
+        yield
+    finally:
+        for contender in running:
+            done(contender, contender.finish, notes, "could not be closed")
+
+
+def done(
+    contender: Contender, act: Callable[[], object], notes: list[str], otherwise: str = "was left out"
+) -> bool:
+    """Whether `act` went well; a note if it did not, but only of an alternative."""
+    try:
+        act()
+    except Exception as error:  # a package that is missing, or whatever an alternative meets in this model
+        if not contender.replaceable:
+            raise
+        notes.append(f"{contender.name} {otherwise}: {_reason(error)}.")
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error.name} is not installed"
+    first = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {first}"
 
 
 def _never(_step: int) -> bool:

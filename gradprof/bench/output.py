@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
@@ -25,12 +24,7 @@ def measure_and_print(
 
     Returns:
         0; 1 if a result was wrong, 130 after Ctrl-C.
-
-    Raises:
-        OSError: there is no such `logdir`, and it cannot be made.
     """
-    if logdir is not None:
-        Path(logdir).mkdir(parents=True, exist_ok=True)
     started, machine, console = time.time(), describe_machine(device), new_console()
     if not as_json:
         print_machine(machine, console)

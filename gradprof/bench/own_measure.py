@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from gradprof.terminal.bar import Rounds
 
-from .contenders import Contender, Gradprof, Watch
+from .contenders import Contender, Gradprof, Watch, started
 from .pairs import alternate, ratios
 from .results import Figure, Result
 from .step_results import BARE, BOTH, OBSERVED
@@ -27,21 +27,6 @@ _N_STEPS = 20
 """Steps of one training in a row."""
 
 
-@dataclass
-class _Turn:
-    """A contender's steps in a row."""
-
-    contender: Contender
-
-    def __call__(self) -> float:
-        twin = self.contender.twin
-        start = time.perf_counter()
-        for _ in range(_N_STEPS):
-            twin.prepare()
-            twin.step()
-        return time.perf_counter() - start
-
-
 def measure_own(
     rounds: Rounds, make: Make, device: torch.device, watch: Watch, backend: str, budget: float | None
 ) -> Result:
@@ -51,20 +36,15 @@ def measure_own(
     if budget is not None:
         watchers[f"budget of {budget:g}"] = Gradprof(watch, OBSERVED[BOTH], backend, budget)
     with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
-        turns = {
-            name: _Turn(Contender(name, Twin(make, device), watcher, Path(directory) / str(i), device))
+        contenders = {
+            name: Contender(name, Twin(make, device), watcher, Path(directory) / str(i), device)
             for i, (name, watcher) in enumerate(watchers.items())
         }
-        started: list[Contender] = []
-        try:
+        turns = {name: partial(_turn, contender.twin) for name, contender in contenders.items()}
+        with started(contenders, notes=[]):
             for turn in turns.values():
-                turn.contender.start()
-                started.append(turn.contender)
                 turn()  # warms up, and shows a budget what to go by
             costs = alternate(turns, rounds(_N_ROUNDS, "step: runs of steps"))
-        finally:
-            for contender in started:
-                contender.finish()
     found = Result()
     for name, watcher in watchers.items():
         if watcher is not None and costs[BARE]:
@@ -72,3 +52,12 @@ def measure_own(
             found.measured.append(Figure(label, "ratio", ratios(costs[name], of=costs[BARE])))
             found.measured.append(Figure("  by gradprof's own measure", "ratio", [1 + watcher.overhead]))
     return found
+
+
+def _turn(twin: Twin) -> float:
+    """Seconds of steps in a row."""
+    start = time.perf_counter()
+    for _ in range(_N_STEPS):
+        twin.prepare()
+        twin.step()
+    return time.perf_counter() - start

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -27,14 +27,6 @@ _SECONDS_PER_SAMPLE = {"cpu": 0.0, "cuda": 2e-4}
 """One call on a CPU; on a GPU as many as give its events something to measure."""
 
 
-@dataclass
-class _Site:
-    numel: int = 0
-    """Of all gradients of one step."""
-    seconds: list[float] = field(default_factory=list)
-    """Of one step, for each round."""
-
-
 def measure_layers(
     rounds: Rounds, make: Callable[[], Training], device: torch.device, n_rounds: int
 ) -> Result:
@@ -43,17 +35,21 @@ def measure_layers(
     Reducing is repeated on the same gradient, so its values are in the cache. Parameters are reduced one
     by one here, where gradprof takes all of them at once.
     """
-    sites: dict[str, _Site] = {}
-    layers = _Layers(Twin(make, device), device, sites)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    layers = _Layers(Twin(make, device), device)
     try:
         for _ in rounds(n_rounds, "step: per layer"):
             layers.step()
+            for label, taken in layers.seconds.items():
+                seconds[label].append(taken)
     finally:
         layers.remove()
-    if not sites:
+    if not seconds:
         return Result()
-    order = sorted(sites, key=lambda label: -statistics.median(sites[label].seconds))
-    rows: dict[str, list[Figure | None]] = {label: list(_cells(sites[label])) for label in order}
+    order = sorted(seconds, key=lambda label: -statistics.median(seconds[label]))
+    rows: dict[str, list[Figure | None]] = {
+        label: list(_cells(seconds[label], layers.numel[label])) for label in order
+    }
     grid = Grid("per layer: us per site and step", "", ("us", "values", "ns per value"), rows, _SHOWN)
     note = (
         "per layer: reductions one by one on values in the cache; parameters are reduced all at once in "
@@ -62,37 +58,34 @@ def measure_layers(
     return Result(tables=[grid], notes=[note])
 
 
-def _cells(site: _Site) -> Iterator[Figure]:
-    yield Figure("us", "us", [1e6 * s for s in site.seconds])
-    yield Figure("values", "values", [site.numel])
-    yield Figure("ns per value", "ns", [1e9 * s / max(site.numel, 1) for s in site.seconds])
+def _cells(seconds: list[float], numel: int) -> Iterator[Figure]:
+    yield Figure("us", "us", [1e6 * s for s in seconds])
+    yield Figure("values", "values", [numel])
+    yield Figure("ns per value", "ns", [1e9 * s / max(numel, 1) for s in seconds])
 
 
 class _Layers:
     """A training in which every gradient is reduced into a row of its own and timed."""
 
-    def __init__(self, twin: Twin, device: torch.device, sites: dict[str, _Site]) -> None:
+    def __init__(self, twin: Twin, device: torch.device) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.numel: dict[str, int] = defaultdict(int)
+        """By site, of all its gradients in the latest step."""
         self._twin = twin
         self._clock = Clock(device, _SECONDS_PER_SAMPLE[device.type])
         dtypes = {param.dtype for param in twin.model.parameters()}
         self._reducer: Reducer = make_reducer("auto", device, threshold=1.0, locate=False, dtypes=dtypes)
         self._rows = empty_table(1, device)
-        self._sites = sites
-        self._seconds: dict[str, float] = {}
-        self._numel: dict[str, int] = {}
         self._handles = [
             module.register_forward_hook(partial(self._forward, site.label))
             for site, module in find_modules(twin.model, "output").items()
         ]
 
     def step(self) -> None:
-        self._seconds, self._numel = {}, {}
+        self.seconds.clear()
+        self.numel.clear()
         self._twin.prepare()
         self._twin.step(self._parameters)
-        for label, seconds in self._seconds.items():
-            site = self._sites.setdefault(label, _Site())
-            site.numel = self._numel[label]
-            site.seconds.append(seconds)
 
     def remove(self) -> None:
         for handle in self._handles:
@@ -114,6 +107,5 @@ class _Layers:
 
     def _time(self, label: str, grad: Tensor, act: Callable[[], object]) -> None:
         with torch.no_grad():
-            seconds = self._clock.sampler(act)()
-        self._seconds[label] = self._seconds.get(label, 0.0) + seconds
-        self._numel[label] = self._numel.get(label, 0) + grad.numel()
+            self.seconds[label] += self._clock.sampler(act)()
+        self.numel[label] += grad.numel()

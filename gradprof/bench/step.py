@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from gradprof.terminal.bar import Rounds
 
 from .alternatives import ALTERNATIVES
 from .clock import within
-from .contenders import Contender, Gradprof, Watch
+from .contenders import Contender, Gradprof, Watch, done, started
 from .device_counts import count_device
 from .own_measure import measure_own
 from .pairs import alternate
@@ -71,19 +69,25 @@ def check_setup(setup: Setup) -> None:
     """Train one step without gradprof.
 
     Raises:
-        ImportError: torchvision is not installed.
+        ImportError: the package that the model comes from is not installed.
         ValueError: there is no such model or target, or it cannot be trained like this. What the target
             itself raises comes through as it is.
     """
     make = maker(setup)
     with own_random_numbers(setup.device):
-        if setup.target is not None:
-            _train_once(make, setup)
-            return
         try:
-            _train_once(make, setup)
+            twin = Twin(make, setup.device)
+            twin.prepare()
+            twin.step()
         except RuntimeError as error:  # such as memory
+            if setup.target is not None:
+                raise
             raise ValueError(f"cannot train {setup}: {error}") from error
+        if setup.target is not None and make().model is twin.model:
+            raise TargetError(
+                f"--target {setup.target} returned the same model twice, expected a new one at each call: "
+                "make it inside the function"
+            )
 
 
 def measure_step(
@@ -120,7 +124,7 @@ def _compare(rounds: Rounds, make: Make, setup: Setup, pairs: int, watch: Watch,
     differing = _differing_by_itself(make, setup)
     with tempfile.TemporaryDirectory(prefix="gradprof-bench-") as directory:
         contenders = _contenders(make, setup, watch, scope, Path(directory))
-        with _started(contenders, found.notes):
+        with started(contenders, found.notes):
             _warm_up(rounds, contenders, found.notes)
             costs = alternate(contenders, within(scope.seconds, rounds(pairs, "step"), _AT_LEAST))
             measured = {name: Measured(contenders[name], costs[name]) for name in contenders}
@@ -141,17 +145,6 @@ def _compare(rounds: Rounds, make: Make, setup: Setup, pairs: int, watch: Watch,
     return found
 
 
-def _train_once(make: Make, setup: Setup) -> None:
-    twin = Twin(make, setup.device)
-    if setup.target is not None and make().model is twin.model:
-        raise TargetError(
-            f"--target {setup.target} returned the same model twice, expected a new one at each call: "
-            "make it inside the function"
-        )
-    twin.prepare()
-    twin.step()
-
-
 def _contenders(
     make: Make, setup: Setup, watch: Watch, scope: Scope, directory: Path
 ) -> dict[str, Contender]:
@@ -167,54 +160,11 @@ def _contenders(
     }
 
 
-@contextmanager
-def _started(contenders: dict[str, Contender], notes: list[str]) -> Iterator[None]:
-    """Within this, all watch; an alternative that cannot is taken out of `contenders`."""
-    running: list[Contender] = []
-    try:
-        for contender in list(contenders.values()):
-            try:
-                contender.start()
-            except Exception as error:  # a package that is missing, or of another version
-                if not contender.replaceable:
-                    raise
-                _leave_out(contenders, contender, error, notes)
-            else:
-                running.append(contender)
-        yield
-    finally:
-        for contender in running:
-            try:
-                contender.finish()
-            except Exception as error:  # what an alternative meets in closing says nothing of gradprof
-                if not contender.replaceable:
-                    raise
-                notes.append(f"{contender.name} could not be closed: {_reason(error)}")
-
-
 def _warm_up(rounds: Rounds, contenders: dict[str, Contender], notes: list[str]) -> None:
     for _ in rounds(_N_WARM_UP, "step: warming up"):
-        for contender in list(contenders.values()):
-            try:
-                contender()
-            except Exception as error:  # whatever an alternative meets in this model
-                if not contender.replaceable:
-                    raise
-                _leave_out(contenders, contender, error, notes)
-
-
-def _leave_out(
-    contenders: dict[str, Contender], contender: Contender, error: Exception, notes: list[str]
-) -> None:
-    del contenders[contender.name]
-    notes.append(f"{contender.name} was left out: {_reason(error)}.")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"{error.name} is not installed"
-    first = str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {first}"
+        for name, contender in list(contenders.items()):
+            if not done(contender, contender, notes):
+                del contenders[name]
 
 
 def _differing_by_itself(make: Make, setup: Setup) -> str:

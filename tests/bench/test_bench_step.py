@@ -281,24 +281,24 @@ def test_bytes_are_those_of_the_run(module: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_own_measure_and_budget_beside_the_clock(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: dict[str, list[float]] = {}
-    call = own_measure._Turn.__call__
+    taken: dict[Twin, list[float]] = {}
+    turn = own_measure._turn
 
-    def timed(self: own_measure._Turn) -> float:
-        seconds = call(self)
-        taken.setdefault(self.contender.name, []).append(seconds)
+    def timed(twin: Twin) -> float:
+        seconds = turn(twin)
+        taken.setdefault(twin, []).append(seconds)
         return seconds
 
-    monkeypatch.setattr(own_measure._Turn, "__call__", timed)
+    monkeypatch.setattr(own_measure, "_turn", timed)
     found = measure_own(Rounds(), maker(own(module)), CPU, gradprof.watch, "torch", budget=0.05)
     by_clock, by_gradprof, budget, _ = found.figures
     assert [figure.name for figure in (by_clock, budget)] == [
         f"{BOTH}, 20 steps in a row",
         "budget of 0.05, 20 steps in a row",
     ]
-    sums = {name: np.array(seconds[1:]) for name, seconds in taken.items()}
-    assert by_clock.values == pytest.approx(sums[BOTH] / sums[BARE])
-    assert budget.values == pytest.approx(sums["budget of 0.05"] / sums[BARE])
+    bare, both, with_budget = (np.array(seconds[1:]) for seconds in taken.values())
+    assert by_clock.values == pytest.approx(both / bare)
+    assert budget.values == pytest.approx(with_budget / bare)
     share = np.median(by_clock.values) - 1
     assert share / 10 < by_gradprof.values[0] - 1 < share * 10, "of the same order"
 

@@ -11,15 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gradprof.bench.clock import within
-from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.pairs import ratios
 from gradprof.bench.results import Bound, Check, Figure, Result
 from gradprof.record.figures import TensorStats
-from gradprof.terminal.bar import Rounds
 
 from .contents import filled
 from .expected import difference, expected_of
-from .sizes import Sizes, binary
+from .job import Job
+from .sizes import binary
 
 BOUND = Bound("at least", 5.0)
 
@@ -39,12 +38,11 @@ def seconds(act: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare_with_idiom(
-    rounds: Rounds, device: torch.device, pairs: int, sizes: Sizes, measure: Measure
-) -> Result:
+def compare_with_idiom(job: Job, measure: Measure) -> Result:
     """How many times as fast, on normal float32 values."""
+    sizes = job.sizes
     numel = min(sizes.numel, sizes.max_numel or sizes.numel)
-    values = filled("normal", numel, torch.float32, device)
+    values = filled("normal", numel, torch.float32, job.device)
     failure = difference(measure(values), expected_of(values))
     found = Result(checks=[Check(f"gradprof.measure gives the fields of {binary(numel)} values", failure)])
     if not found.correct:
@@ -55,8 +53,7 @@ def compare_with_idiom(
     }
     for contender in contenders.values():
         contender()  # the first call allocates scratch
-    numbers = within(sizes.seconds_per_comparison, rounds(pairs, "kernels: against numpy"))
-    costs = alternate(contenders, numbers)
+    costs = job.alternate(contenders, "against numpy")
     speed_up = ratios(costs["numpy"], of=costs["gradprof.measure"])
     found.measured = [
         Figure("times as fast as numpy", "x", speed_up, BOUND),

@@ -12,16 +12,13 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
-from gradprof.bench.clock import Clock, within
-from gradprof.bench.pairs import alternate
 from gradprof.bench.results import Bound, Check, Figure, Result
-from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
-from gradprof.terminal.bar import Rounds
 
 from .contents import filled
 from .expected import exact_difference, stats_of
-from .sizes import Sizes, binary, dtype_name
+from .job import Job
+from .sizes import binary, dtype_name
 
 BOUND = Bound("at most", 15.0)
 
@@ -30,18 +27,12 @@ N_TENSORS = 161
 """As many as resnet50 has."""
 
 
-def measure_launch_cost(
-    rounds: Rounds,
-    device: torch.device,
-    dtype: torch.dtype,
-    pairs: int,
-    sizes: Sizes,
-    reducer: Reducer,
-) -> Result:
+def measure_launch_cost(job: Job, dtype: torch.dtype) -> Result:
     """Microseconds per call of `reduce_into` and `replace_many`, each beside torch's own for one norm.
 
     A third call finds the tensors elsewhere each time, as where gradients are allocated anew.
     """
+    device, reducer = job.device, job.reducer
     tensors = [filled("normal", NUMEL, dtype, device) for _ in range(N_TENSORS)]
     alone, rows = empty_table(1, device), empty_table(N_TENSORS, device)
     indices = list(range(N_TENSORS))
@@ -50,7 +41,7 @@ def measure_launch_cost(
     found = Result(checks=[_check(alone, rows)])
     if not found.correct:
         return found
-    call, bound = ("launch", BOUND) if device.type == "cuda" else ("call", None)
+    call, bound = ("launch", BOUND) if job.on_gpu else ("call", None)
     places = cycle([tensors, [tensor.clone() for tensor in tensors]])
     acts: dict[str, Callable[[], object]] = {
         f"{call}, reduce_into": partial(reducer.reduce_into, alone, 0, tensors[0]),
@@ -59,9 +50,7 @@ def measure_launch_cost(
         "  of moved tensors": lambda: reducer.replace_many(rows, indices, next(places)),
         "  _foreach_norm": partial(torch._foreach_norm, tensors),
     }
-    clock = Clock(device, sizes.seconds_per_sample)
-    numbers = within(sizes.seconds_per_comparison, rounds(pairs, "kernels: launch cost"))
-    costs = alternate({name: clock.host_sampler(act) for name, act in acts.items()}, numbers)
+    costs = job.compare(acts, "launch cost", of_the_host=True)
     found.measured = [
         Figure(name, "us", [1e6 * s for s in taken], bound if name.startswith(call) else None)
         for name, taken in costs.items()

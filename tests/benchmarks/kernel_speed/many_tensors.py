@@ -12,39 +12,31 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gradprof.bench.clock import Clock, within
-from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.pairs import ratios
 from gradprof.bench.results import Bound, Check, Figure, Grid, Result
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
-from gradprof.terminal.bar import Rounds
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
 from .contents import filled
 from .expected import difference, exact_difference, row_by_plain_torch, stats_of
+from .job import Job
 from .models import Part, Shape, load_model
 from .plain_torch import PlainTorch, plain_torch
-from .sizes import Sizes, ceiling_numel, dtype_name, part_within
+from .sizes import ceiling_numel, dtype_name, part_within
 
 BOUNDS = {"Llama 3 8B": Bound("at least", 0.85)}
 
 _COLUMNS = ("M values", "ceiling", "GB/s", "share", "ms", "foreach", "plain")
 
 
-def measure_many_tensors(
-    rounds: Rounds,
-    device: torch.device,
-    dtypes: Sequence[torch.dtype],
-    pairs: int,
-    sizes: Sizes,
-    reducer: Reducer,
-) -> Result:
+def measure_many_tensors(job: Job, dtypes: Sequence[torch.dtype]) -> Result:
     """GB/s and ms of `replace_many` for the parameters of each model of these dtypes; ends at the first wrong
     result."""
     found = Result()
     rows: dict[str, list[Figure | None]] = {}
-    for name in sizes.models:
+    for name in job.sizes.models:
         try:
             model = load_model(name)
         except ModuleNotFoundError as error:
@@ -52,19 +44,19 @@ def measure_many_tensors(
             continue
         if model.dtype not in dtypes:
             continue
-        part = part_within(sizes, model, device)
+        part = part_within(job.sizes, model, job.device)
         if part is None:
             found.notes.append(f"Left out: {model.name}, of which not one tensor fits.")
             continue
-        if rounds.requested:
+        if job.rounds.requested:
             break
-        check, costs = _measure(rounds, device, part, pairs, sizes, reducer)
+        check, costs = _measure(job, part)
         found.checks.append(check)
         if not check.passed:
             return found
         if costs.get("ours"):
             rows[f"{part.label}, {dtype_name(model.dtype)}"] = _cells(costs, part)
-            found.measured += _held(costs, part, device)
+            found.measured += _held(costs, part, job.device)
     if rows:
         title = "all parameters of a model: GB/s; ms of gradprof, foreach and plain torch"
         found.tables = [Grid(title, "", _COLUMNS, rows)]
@@ -75,19 +67,13 @@ def measure_many_tensors(
     return found
 
 
-def _measure(
-    rounds: Rounds,
-    device: torch.device,
-    part: Part,
-    pairs: int,
-    sizes: Sizes,
-    reducer: Reducer,
-) -> tuple[Check, dict[str, list[float]]]:
+def _measure(job: Job, part: Part) -> tuple[Check, dict[str, list[float]]]:
     """Whether the rows are right, and if so the seconds of each contender."""
+    device, reducer = job.device, job.reducer
     tensors = _tensors(part.shapes, part.model.dtype, device)
     fields = plain_torch(device)
     check = _check(reducer, part.label, tensors, fields)
-    if not check.passed or rounds.requested:
+    if not check.passed or job.rounds.requested:
         return check, {}
     flat = filled("normal", ceiling_numel(part.numel, part.model.dtype), part.model.dtype, device)
     rows, indices = empty_table(len(tensors), device), list(range(len(tensors)))
@@ -97,9 +83,7 @@ def _measure(
         "plain": lambda: [fields(tensor) for tensor in tensors],
         **reads_of(flat),
     }
-    clock = Clock(device, sizes.seconds_per_sample)
-    numbers = within(sizes.seconds_per_comparison, rounds(pairs, f"kernels: {part.label}"))
-    costs = with_ceiling(alternate({name: clock.sampler(act) for name, act in acts.items()}, numbers))
+    costs = with_ceiling(job.compare(acts, part.label))
     costs["ceiling"] = [seconds * part.numel / flat.numel() for seconds in costs["ceiling"]]
     return check, costs
 

@@ -17,6 +17,7 @@ from gradprof.record.figures import TensorStats
 from gradprof.terminal.bar import Rounds
 
 from .idiom import compare_with_idiom
+from .job import Job
 from .launch_cost import measure_launch_cost
 from .many_tensors import measure_many_tensors
 from .single_tensor import measure_single_tensors
@@ -56,7 +57,7 @@ def measure_kernels(
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
         reducer = make_reducer(backend, device)
         reducer.prepare(_dtypes(sizes), scaled=False)
-        for part in _parts(rounds, device, pairs, sizes, reducer, partial(measure, backend=backend)):
+        for part in _parts(Job(rounds, device, pairs, sizes, reducer), partial(measure, backend=backend)):
             result.add(part())
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -72,22 +73,15 @@ def measure_kernels(
     return result
 
 
-def _parts(
-    rounds: Rounds,
-    device: torch.device,
-    pairs: int,
-    sizes: Sizes,
-    reducer: Reducer,
-    measure: Callable[..., TensorStats],
-) -> Iterator[Callable[[], Result]]:
+def _parts(job: Job, measure: Callable[..., TensorStats]) -> Iterator[Callable[[], Result]]:
     """Each part begins where the one before it has given back its memory."""
-    dtypes = _dtypes(sizes)
+    dtypes = _dtypes(job.sizes)
     if torch.float32 in dtypes:
-        yield partial(compare_with_idiom, rounds, device, pairs, sizes, measure)
+        yield partial(compare_with_idiom, job, measure)
     for dtype in dtypes:
-        yield partial(measure_single_tensors, rounds, device, dtype, pairs, sizes, reducer)
-    yield partial(measure_many_tensors, rounds, device, dtypes, pairs, sizes, reducer)
-    yield partial(measure_launch_cost, rounds, device, dtypes[0], pairs, sizes, reducer)
+        yield partial(measure_single_tensors, job, dtype)
+    yield partial(measure_many_tensors, job, dtypes)
+    yield partial(measure_launch_cost, job, dtypes[0])
 
 
 def _dtypes(sizes: Sizes) -> list[torch.dtype]:

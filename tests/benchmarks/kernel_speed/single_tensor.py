@@ -7,25 +7,24 @@ so for small tensors both sides measure how fast calls follow each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from gradprof.bench.clock import Clock, within
-from gradprof.bench.pairs import alternate, ratios
+from gradprof.bench.pairs import ratios
 from gradprof.bench.results import Bound, Check, Figure, Grid, Result
 from gradprof.kernels.reducer import Reducer
 from gradprof.kernels.torch.reducer import empty_table
 from gradprof.record.figures import TensorStats
-from gradprof.terminal.bar import Rounds
 
 from .ceiling import HELD_BYTES, gigabytes_per_second, reads_of, with_ceiling
 from .contents import CONTENTS, TIMED, filled
 from .expected import MAX_NUMPY, difference, expected_of, row_by_plain_torch, stats_of
+from .job import Job
 from .plain_torch import plain_torch
-from .sizes import Sizes, binary, dtype_name, grid_within
+from .sizes import binary, dtype_name, grid_within
 
 SHARE_BOUNDS = {torch.float32: Bound("at least", 0.9), torch.bfloat16: Bound("at least", 0.8)}
 ONE_BIN_BOUND = Bound("at least", 0.9)
@@ -33,40 +32,30 @@ ONE_BIN_BOUND = Bound("at least", 0.9)
 _COLUMNS = ("ceiling", "normal", "share", *(name for name in TIMED if name != "normal"))
 
 
-def measure_single_tensors(
-    rounds: Rounds,
-    device: torch.device,
-    dtype: torch.dtype,
-    pairs: int,
-    sizes: Sizes,
-    reducer: Reducer,
-) -> Result:
+def measure_single_tensors(job: Job, dtype: torch.dtype) -> Result:
     """GB/s by size and content for tensors of one dtype; nothing is timed if a result is wrong."""
-    numels, notes = grid_within(sizes, dtype, device)
+    numels, notes = grid_within(job.sizes, dtype, job.device)
     found = Result(notes=notes)
     tensors: dict[str, Tensor] = {}
     for content, _ in zip(
-        CONTENTS, rounds(len(CONTENTS), f"kernels: checking {dtype_name(dtype)}"), strict=False
+        CONTENTS, job.rounds(len(CONTENTS), f"kernels: checking {dtype_name(dtype)}"), strict=False
     ):
-        values = filled(content, numels[-1], dtype, device)
-        found.checks += _check(reducer, content, values, numels)
+        values = filled(content, numels[-1], dtype, job.device)
+        found.checks += _check(job.reducer, content, values, numels)
         if content in TIMED:
             tensors[content] = values
-    if not found.correct or rounds.requested:
+    if not found.correct or job.rounds.requested:
         return found
-    clock = Clock(device, sizes.seconds_per_sample)
     rows = {}
     for n in numels:
-        if rounds.requested:
+        if job.rounds.requested:
             break
-        what = f"kernels: {dtype_name(dtype)}, {binary(n)}"
-        numbers = within(sizes.seconds_per_comparison, rounds(pairs, what))
-        costs = _costs({name: values[:n] for name, values in tensors.items()}, clock, numbers, reducer)
+        costs = _costs(job, {name: values[:n] for name, values in tensors.items()})
         if not costs["normal"]:  # Ctrl-C came before the first round
             break
         rows[binary(n)] = _cells(costs, n * dtype.itemsize)
         if n * dtype.itemsize >= HELD_BYTES:
-            found.measured += _held(costs, n, dtype, device)
+            found.measured += _held(costs, n, dtype, job.device)
     title = f"one tensor of {dtype_name(dtype)}: GB/s of reading it, and of reducing it by its contents"
     found.tables = [Grid(title, "elements", _COLUMNS, rows)]
     return found
@@ -91,17 +80,15 @@ def _check(reducer: Reducer, content: str, values: Tensor, numels: list[int]) ->
     return [Check(exact), *([] if plain.passed else [plain])]
 
 
-def _costs(
-    tensors: dict[str, Tensor], clock: Clock, numbers: Iterable[int], reducer: Reducer
-) -> dict[str, list[float]]:
+def _costs(job: Job, tensors: dict[str, Tensor]) -> dict[str, list[float]]:
     """Seconds of reducing each content, and as "ceiling" of the read of normal values that is fastest."""
     normal = tensors["normal"]
     table = empty_table(1, normal.device)
     acts: dict[str, Callable[[], object]] = {
-        name: partial(reducer.reduce_into, table, 0, tensor) for name, tensor in tensors.items()
+        name: partial(job.reducer.reduce_into, table, 0, tensor) for name, tensor in tensors.items()
     }
     acts |= reads_of(normal)
-    return with_ceiling(alternate({name: clock.sampler(act) for name, act in acts.items()}, numbers))
+    return with_ceiling(job.compare(acts, f"{dtype_name(normal.dtype)}, {binary(normal.numel())}"))
 
 
 def _cells(costs: dict[str, list[float]], n_bytes: int) -> list[Figure | None]:

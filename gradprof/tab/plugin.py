@@ -90,7 +90,7 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoar
             from .query import Query
             from .replies import reply
 
-            answer = import_module(f".answers.{route}", __package__).answer
+            answer = import_module(f".routes.{route}", __package__).answer
             asker = Asker(plugin_util.context(request.environ), plugin_util.experiment_id(request.environ))
             working = self._workers.submit(lambda: answer(self._opened_store(), asker, Query(request.args)))
             return reply(request, working.result())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BROKEN_HEADER, CUT, DAMAGED, EMPTY_HEADER, HEADLESS, LONG, OLD
+from recorded import BROKEN_HEADER, CUT, DAMAGED, EMPTY_HEADER, HEADLESS, LONG, OLD
 from serving import PREFIX, Reply, Server
 
 import gradprof

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import EMPTY, HOSTILE, HOSTILE_SITES, LONG, N_SITES, N_STEPS, SHORT, SPIKE, STEP_OF
+from recorded import EMPTY, HOSTILE, HOSTILE_SITES, LONG, N_SITES, N_STEPS, SHORT, SPIKE, STEP_OF
 from serving import Server
 
 import gradprof

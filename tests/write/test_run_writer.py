@@ -99,7 +99,8 @@ def test_the_text_tab_has_the_shapes_that_became_known(tmp_path: Path) -> None:
 def test_flushing_is_due_5_seconds_after_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
     fake = SimpleNamespace(monotonic=lambda: clock.now, time=time.time)
-    monkeypatch.setattr(run_writer, "time", fake)
+    for module in (run_writer, event_file_module):
+        monkeypatch.setattr(module, "time", fake)
     writer = RunWriter(tmp_path, header_of(["param/a"]))
     assert writer.seconds_to_flush() == 5.0
     clock.now += 3

@@ -6,11 +6,14 @@ columns of 8 and of 64 steps (`EncodedPooled`), its merged histograms by columns
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from gradprof.record.columns import PLACE_RULES, Columns
+from gradprof.record.figures import DISTRIBUTION_RULES
+from gradprof.record.metrics import METRIC_RULES
 
 from .block import read_hist, write_hist
 from .streams import Packed, StreamWriter, pack
@@ -21,42 +24,29 @@ POOLED_HIST_MAGIC = b"GPM2"
 _GROUP_SITES = 32
 _INTEGERS = ("numel", "n_zero", "n_nan", "n_inf")
 _FLOATS = ("abs_max", "abs_min")
-POOLED_HIST_DTYPE = np.dtype(
-    [(name, np.int64) for name in _INTEGERS] + [(name, np.float64) for name in _FLOATS]
-)
-"""What stands beside a merged histogram: sums of counts, and the extrema, NaN where there is none."""
 
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 
 
-@dataclass
-class Pooled:
-    """The metrics of one chunk by columns of `level` observed steps.
+def encode_pooled(level: int, columns: Columns) -> bytes:
+    """A chunk by columns of `level` steps as bytes, each metric a stream of its own.
 
-    `first_steps` and `last_steps` are int64 `[columns]`. `n_rows`, int64 `[columns, sites]`, counts the steps
-    of a column in which the site has a row. `metrics` has float32 `[columns, sites]` by name.
+    Args:
+        columns: int64 `first_step` and `last_step` `[columns]`; int64 `n_rows` and, by name, float32 metrics
+            `[columns, sites]`.
     """
-
-    level: int
-    first_steps: Int64Array
-    last_steps: Int64Array
-    n_rows: Int64Array
-    metrics: Mapping[str, Float32Array]
-
-
-def encode_pooled(pooled: Pooled) -> bytes:
-    """A chunk as bytes, each metric a stream of its own."""
-    n_columns, n_sites = pooled.n_rows.shape
+    n_columns, n_sites = columns["n_rows"].shape
     steps, n_rows = StreamWriter(), StreamWriter()
-    steps.integers(np.stack((pooled.first_steps, pooled.last_steps), axis=1))
-    n_rows.integers(pooled.n_rows)
+    steps.integers(np.stack((columns["first_step"], columns["last_step"]), axis=1))
+    n_rows.integers(columns["n_rows"])
     streams = {"steps": steps.finish(), "n_rows": n_rows.finish()}
-    for name, values in pooled.metrics.items():
-        stream = StreamWriter()
-        stream.floats(values)
-        streams[f"metric/{name}"] = stream.finish()
-    return pack(POOLED_MAGIC, {"level": pooled.level, "columns": n_columns, "sites": n_sites}, streams)
+    for name, values in columns.arrays.items():
+        if values.dtype == np.float32:
+            stream = StreamWriter()
+            stream.floats(values)
+            streams[f"metric/{name}"] = stream.finish()
+    return pack(POOLED_MAGIC, {"level": level, "columns": n_columns, "sites": n_sites}, streams)
 
 
 class EncodedPooled:
@@ -64,8 +54,7 @@ class EncodedPooled:
 
     Attributes:
         level: observed steps of a column.
-        n_columns, n_sites: its shape.
-        first_steps, last_steps: of each column, int64 `[columns]`.
+        shape: (columns, sites).
 
     Raises:
         BadBlock: the bytes are not such a chunk of this format version.
@@ -74,23 +63,23 @@ class EncodedPooled:
     def __init__(self, data: bytes) -> None:
         self._packed = Packed(data, POOLED_MAGIC)
         self.level: int = self._packed.header["level"]
-        self.n_columns: int = self._packed.header["columns"]
-        self.n_sites: int = self._packed.header["sites"]
-        steps = self._packed.reader("steps").integers((self.n_columns, 2))
-        self.first_steps: Int64Array = steps[:, 0]
-        self.last_steps: Int64Array = steps[:, 1]
+        self.shape: tuple[int, int] = (self._packed.header["columns"], self._packed.header["sites"])
 
-    def n_rows(self) -> Int64Array:
-        """Steps of the column in which the site has a row, int64 `[columns, sites]`; 0: missing."""
-        return self._packed.reader("n_rows").integers((self.n_columns, self.n_sites))
-
-    def metric(self, name: str) -> Float32Array:
-        """float32 `[columns, sites]`.
+    def columns(self, metrics: Iterable[str], sites: slice | Sequence[int] = slice(None)) -> Columns:
+        """As given to `encode_pooled`, of chosen metrics and sites.
 
         Raises:
-            BadBlock: there is no such metric, or its stream is not whole.
+            BadBlock: there is no such metric, or a stream is not whole.
         """
-        return self._packed.reader(f"metric/{name}").floats((self.n_columns, self.n_sites), np.float32)
+        steps = self._packed.reader("steps").integers((self.shape[0], 2))
+        arrays: dict[str, np.ndarray] = {
+            "first_step": steps[:, 0],
+            "last_step": steps[:, 1],
+            "n_rows": self._packed.reader("n_rows").integers(self.shape)[:, sites],
+        }
+        for name in metrics:
+            arrays[name] = self._packed.reader(f"metric/{name}").floats(self.shape, np.float32)[:, sites]
+        return Columns(arrays, PLACE_RULES | METRIC_RULES)
 
 
 def pooled_hist_groups(n_sites: int) -> int:
@@ -98,15 +87,15 @@ def pooled_hist_groups(n_sites: int) -> int:
     return max(1, -(-n_sites // _GROUP_SITES))
 
 
-def encode_pooled_hist(hist: Int64Array, fields: np.ndarray) -> bytes:
-    """Merged histograms of a group of sites, int64 `[columns, sites, 128]`, and what stands beside them, a
-    structured array `[columns, sites]` of `POOLED_HIST_DTYPE`."""
+def encode_pooled_hist(columns: Columns, sites: slice) -> bytes:
+    """The `record.figures.distribution` of a group of sites, `[columns, all sites]`."""
     stream, beside = StreamWriter(), StreamWriter()
+    hist = columns["hist"][:, sites]
     write_hist(stream, hist)
     for name in _INTEGERS:
-        beside.integers(fields[name])
+        beside.integers(columns[name][:, sites])
     for name in _FLOATS:
-        beside.floats(fields[name])
+        beside.floats(columns[name][:, sites])
     n_columns, n_sites, _ = hist.shape
     header = {"columns": n_columns, "sites": n_sites}
     return pack(POOLED_HIST_MAGIC, header, {"hist": stream.finish(), "fields": beside.finish()})
@@ -126,22 +115,13 @@ class EncodedPooledHist:
         self._packed = Packed(data, POOLED_HIST_MAGIC)
         self.shape: tuple[int, int] = (self._packed.header["columns"], self._packed.header["sites"])
 
-    def hist(self) -> Int64Array:
-        """Counts, int64 `[columns, sites of the group, 128]`."""
-        return read_hist(self._packed.reader("hist"), self.shape)
-
-    def fields(self) -> np.ndarray:
-        """Structured array `[columns, sites of the group]` of `POOLED_HIST_DTYPE`."""
+    def columns(self, site: int) -> Columns:
+        """The distribution of one site of the group, `[columns]`."""
         reader = self._packed.reader("fields")
-        fields = np.empty(self.shape, dtype=POOLED_HIST_DTYPE)
+        arrays = {"hist": read_hist(self._packed.reader("hist"), self.shape)}
         for name in _INTEGERS:
-            fields[name] = reader.integers(self.shape)
+            arrays[name] = reader.integers(self.shape)
         for name in _FLOATS:
-            fields[name] = reader.floats(self.shape)
-        return fields
-
-    def field(self, name: str) -> np.ndarray:
-        """One of `fields()`, `[columns, sites of the group]`: int64 sums `numel`, `n_zero`, `n_nan`, `n_inf`;
-        float64 `abs_max`, `abs_min`, NaN where there is none."""
-        values: np.ndarray = self.fields()[name]
-        return values
+            arrays[name] = reader.floats(self.shape)
+        # Copies: a view would keep the other sites' too.
+        return Columns({name: values[:, site].copy() for name, values in arrays.items()}, DISTRIBUTION_RULES)

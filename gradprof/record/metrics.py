@@ -6,20 +6,16 @@ pooled in the event file is exactly the largest of the values that a reader comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from .figures import derive
+from .columns import Rule
+from .figures import Fields, derive
 
 Float32Array = npt.NDArray[np.float32]
-Int64Array = npt.NDArray[np.int64]
-Rule = Literal["max", "largest_change"]
-Fields = np.ndarray | Mapping[str, np.ndarray]
-"""Rows as a structured array, with or without their histograms, or their fields each on its own, by name."""
 
 HISTORY = 32
 """Observed steps before a step whose median `l2_change` is measured against."""
@@ -35,7 +31,7 @@ class Metric:
     Attributes:
         name: as in `METRICS`, in addresses and tags.
         title: for people.
-        pool: how the values of several steps become one, see `pool`.
+        pool: how the values of several steps become one.
     """
 
     name: str
@@ -51,39 +47,6 @@ class Metric:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             values = self._values(fields).astype(np.float32)
         return np.where(fields["n_obs"] > 0, values, np.float32(np.nan))
-
-
-def figure(fields: Fields, name: str) -> np.ndarray:
-    """`figures.derive` of rows in either form: it asks no more of them than a field by its name."""
-    return derive(cast(np.ndarray, fields), name)
-
-
-def pool(values: Float32Array, rule: Rule, bounds: npt.ArrayLike) -> Float32Array:
-    """One value for each column of steps: float32 `[columns, ...]` of `values` `[steps, ...]`.
-
-    Column c covers steps `bounds[c]` up to, not including, `bounds[c + 1]`: at least one. NaN is passed
-    over; a column of NaN alone is NaN. "max" is the largest value, "largest_change" the one of largest
-    magnitude with its sign. Columns pooled once more give what pooling once over all their steps gives.
-
-    Raises:
-        ValueError: `bounds` do not increase, or reach outside the steps.
-    """
-    edges = np.asarray(bounds, dtype=np.int64)
-    if edges.size and (edges[0] < 0 or edges[-1] > len(values) or (np.diff(edges) <= 0).any()):
-        raise ValueError(f"got bounds {edges.tolist()}: expected increasing ones within {len(values)} steps")
-    if edges.size < 2:
-        return np.empty((0, *values.shape[1:]), dtype=np.float32)
-    within, starts = values[: edges[-1]], edges[:-1]
-    highest = np.fmax.reduceat(within, starts, axis=0)
-    if rule == "max":
-        return highest
-    return larger_change(highest, np.fmin.reduceat(within, starts, axis=0))
-
-
-def larger_change(a: Float32Array, b: Float32Array) -> Float32Array:
-    """Of each two the one of larger magnitude, the positive one if these are equal; NaN only for two NaN."""
-    first = (np.abs(a) > np.abs(b)) | ((np.abs(a) == np.abs(b)) & (a > b)) | np.isnan(b)
-    return np.where(first, a, b)
 
 
 class L2Change:
@@ -131,7 +94,7 @@ def _finite_or_nan(rows: Fields, values: np.ndarray) -> np.ndarray:
 
 
 def _log10_l2(rows: Fields) -> np.ndarray:
-    return _finite_or_nan(rows, np.log10(figure(rows, "l2")))
+    return _finite_or_nan(rows, np.log10(derive(rows, "l2")))
 
 
 def _l2_change(rows: Fields) -> np.ndarray:
@@ -147,11 +110,11 @@ METRICS: dict[str, Metric] = {
             "log10_abs_max",
             "log10 of the largest magnitude",
             "max",
-            lambda rows: np.log10(figure(rows, "abs_max")),
+            lambda rows: np.log10(derive(rows, "abs_max")),
         ),
         Metric("log10_l2", "log10 of the L2 norm", "max", _log10_l2),
         Metric(
-            "log10_rms", "log10 of the root mean square", "max", lambda rows: np.log10(figure(rows, "rms"))
+            "log10_rms", "log10 of the root mean square", "max", lambda rows: np.log10(derive(rows, "rms"))
         ),
         Metric(
             "share_above",
@@ -167,3 +130,9 @@ METRICS: dict[str, Metric] = {
     )
 }
 """By name, in the order in which they are offered."""
+
+METRIC_RULES: dict[str, Rule] = {
+    "n_rows": "sum",
+    **{metric.name: metric.pool for metric in METRICS.values()},
+}
+"""Of each site in how many steps it has a row, and its metrics."""

@@ -1,18 +1,19 @@
-"""Metrics of a run as base columns: the event file's own, the rest from the rows themselves."""
+"""Steps of a run as base columns: the event file's own, the rest from the rows themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gradprof.events.pooled import EncodedPooled
-from gradprof.events.tags import CHUNK_STEPS
-from gradprof.record.metrics import HISTORY, METRICS, L2Change, pool
+from gradprof.events.tags import CHUNK_STEPS, HIST_LEVEL
+from gradprof.record.columns import PLACE_RULES, Columns, joined, level_bounds
+from gradprof.record.figures import DISTRIBUTION_RULES, NO_DISTRIBUTION, distribution
+from gradprof.record.metrics import HISTORY, METRIC_RULES, METRICS, L2Change
 
-from .places import Places, level_bounds
 from .recording import Recording
 
 Int64Array = npt.NDArray[np.int64]
@@ -25,104 +26,91 @@ _FEW_BLOCKS = 4
 """So many are kept whole as well: who looks at single steps will look at more of them."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Metrics of several sites in consecutive columns.
+class Wanted(Protocol):
+    """What base columns are to say of their steps, besides which they are."""
 
-    Attributes:
-        places: where the columns stand.
-        n_rows: how many steps of each have a row, `[columns, sites]`.
-        metrics: pooled values by name, float32 `[columns, sites]`, NaN where there is none.
-    """
+    def of_chunks(self, recording: Recording, level: int, chunks: range) -> Iterator[Columns]:
+        """The columns of `level` steps of each of these chunks, as the event file has them."""
 
-    places: Places
-    n_rows: Int64Array
-    metrics: dict[str, Float32Array]
-
-    def pooled(self, bounds: Int64Array) -> Columns:
-        """Columns `bounds[c]` up to `bounds[c + 1]` as one, for each c."""
-        if len(bounds) == len(self.places) + 1:
-            return self
-        return Columns(
-            places=self.places.pooled(bounds),
-            n_rows=np.add.reduceat(self.n_rows, bounds[:-1], axis=0),
-            metrics={name: pool(values, METRICS[name].pool, bounds) for name, values in self.metrics.items()},
-        )
-
-    def followed_by(self, other: Columns) -> Columns:
-        """These columns and those that begin where these end."""
-        return Columns(
-            places=self.places.followed_by(other.places),
-            n_rows=np.concatenate((self.n_rows, other.n_rows)),
-            metrics={
-                name: np.concatenate((values, other.metrics[name])) for name, values in self.metrics.items()
-            },
-        )
+    def of_steps(self, recording: Recording, start: int, stop: int) -> Columns:
+        """A column for each step from ordinal `start` up to `stop`."""
 
 
-def base_columns(
-    recording: Recording, level: int, start: int, stop: int, metrics: Collection[str], sites: Sequence[int]
-) -> Columns:
-    """The columns of `level` steps from ordinal `start` up to `stop`, of chosen sites.
+def base_columns(recording: Recording, level: int, start: int, stop: int, of: Wanted) -> Columns:
+    """The columns of `level` steps from ordinal `start` up to `stop`, with their places.
 
     `start` is a multiple of `level`, and so is `stop` if it is not the run's end.
     """
-    if level == 1:
-        return step_columns(recording, start, stop, metrics, sites)
-    ready = min(max(recording.pooled_steps(level), start), stop)
-    head = _ready_columns(recording, level, start, ready, metrics, sites)
-    tail = step_columns(recording, ready, stop, metrics, sites)
-    return head.followed_by(tail.pooled(level_bounds(stop - ready, level)))
+    ready = min(max(recording.pooled_steps(level) if level > 1 else 0, start), stop)
+    chunks = list(of.of_chunks(recording, level, recording.chunks_holding(start, ready)))
+    tail = of.of_steps(recording, ready, stop).pooled(level_bounds(stop - ready, level))
+    skip = start % CHUNK_STEPS // level if chunks else 0
+    bounds = start + level_bounds(stop - start, level)
+    columns = joined([*chunks, tail]).within(slice(skip, skip + len(bounds) - 1))
+    ordinals = {"first_ordinal": bounds[:-1], "last_ordinal": bounds[1:] - 1}
+    return Columns({**ordinals, **columns.arrays}, columns.rules)
 
 
-def step_columns(
-    recording: Recording, start: int, stop: int, metrics: Collection[str], sites: Sequence[int]
-) -> Columns:
-    """A column for each step from ordinal `start` up to `stop`."""
-    wanted, before = {PRESENCE, *metrics}, start
-    if "l2_change" in metrics:
-        wanted, before = wanted - {"l2_change"} | {"log10_l2"}, max(0, start - HISTORY)
-    steps, values = _of_rows(recording, before, stop, wanted)
-    values = {name: of_all[:, sites] for name, of_all in values.items()}
-    if "l2_change" in metrics:
-        values["l2_change"] = L2Change(len(sites)).extend(values["log10_l2"])
-    asked = slice(start - before, None)
-    return Columns(
-        places=Places(np.arange(start, stop + 1), steps[asked], steps[asked]),
-        n_rows=(~np.isnan(values[PRESENCE][asked])).astype(np.int64),
-        metrics={name: values[name][asked] for name in metrics},
-    )
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics of several sites, float32 `[columns, sites]`, and `n_rows`: how many steps have a row."""
+
+    names: Collection[str]
+    sites: Sequence[int]
+
+    def of_chunks(self, recording: Recording, level: int, chunks: range) -> Iterator[Columns]:
+        """See `Wanted`."""
+        return (part.columns(self.names, self.sites) for part in recording.pooled(level, chunks))
+
+    def of_steps(self, recording: Recording, start: int, stop: int) -> Columns:
+        """See `Wanted`."""
+        wanted, before = {PRESENCE, *self.names}, start
+        if "l2_change" in wanted:
+            wanted, before = wanted - {"l2_change"} | {"log10_l2"}, max(0, start - HISTORY)
+        steps, of_all = _of_rows(recording, before, stop, wanted)
+        values = {name: array[:, self.sites] for name, array in of_all.items()}
+        if "l2_change" in self.names:
+            values["l2_change"] = L2Change(len(self.sites)).extend(values["log10_l2"])
+        n_rows = (~np.isnan(values[PRESENCE])).astype(np.int64)
+        arrays: dict[str, np.ndarray] = {"first_step": steps, "last_step": steps, "n_rows": n_rows}
+        arrays |= {name: values[name] for name in self.names}
+        return Columns(arrays, PLACE_RULES | METRIC_RULES).within(slice(start - before, None))
 
 
-def ready_places(parts: Sequence[EncodedPooled], level: int, start: int, stop: int) -> tuple[Places, slice]:
-    """Where columns that the event file holds stand, and which they are of those of the chunks `parts`."""
-    skip = start % CHUNK_STEPS // level
-    within = slice(skip, skip + (stop - start) // level)
-    no_steps = np.empty(0, dtype=np.int64)
-    places = Places(
-        np.arange(start, stop + 1, level),
-        np.concatenate([no_steps, *(part.first_steps for part in parts)])[within],
-        np.concatenate([no_steps, *(part.last_steps for part in parts)])[within],
-    )
-    return places, within
+@dataclass(frozen=True)
+class Distribution:
+    """The `record.figures.distribution` of one site."""
+
+    site: int
+
+    def of_chunks(self, recording: Recording, level: int, chunks: range) -> Iterator[Columns]:
+        """See `Wanted`; there are none but of `HIST_LEVEL`."""
+        assert level == HIST_LEVEL or not chunks
+        for places, hist in zip(
+            recording.pooled(level, chunks), recording.pooled_hist(chunks, self.site), strict=True
+        ):
+            yield _placed(places.columns((), ()), hist)
+
+    def of_steps(self, recording: Recording, start: int, stop: int) -> Columns:
+        """See `Wanted`."""
+        blocks = recording.blocks.holding(start, stop)
+        parts = [_placed(_NO_PLACES, NO_DISTRIBUTION)]
+        for rows, hist in zip(recording.rows(blocks), recording.hist(blocks, self.site), strict=True):
+            fields = rows.fields(_DISTRIBUTION_FIELDS)[:, self.site]
+            steps = Columns({"first_step": rows.steps, "last_step": rows.steps}, PLACE_RULES)
+            parts.append(_placed(steps, distribution(fields, hist)))
+        return joined(parts).within(recording.blocks.within(start, stop))
 
 
-def _ready_columns(
-    recording: Recording, level: int, start: int, stop: int, metrics: Collection[str], sites: Sequence[int]
-) -> Columns:
-    """Columns that the event file holds."""
-    parts = list(recording.pooled(level, recording.chunks_holding(start, stop)))
-    places, within = ready_places(parts, level, start, stop)
-    integers = np.empty((0, len(sites)), dtype=np.int64)
-    floats = integers.astype(np.float32)
-    return Columns(
-        places=places,
-        n_rows=np.concatenate([integers, *(part.n_rows()[:, sites] for part in parts)])[within],
-        metrics={
-            name: np.concatenate([floats, *(part.metric(name)[:, sites] for part in parts)])[within]
-            for name in metrics
-        },
-    )
+_DISTRIBUTION_FIELDS = tuple(name for name in DISTRIBUTION_RULES if name != "hist")
+_NO_STEPS = np.empty(0, dtype=np.int64)
+_NO_PLACES = Columns({"first_step": _NO_STEPS, "last_step": _NO_STEPS}, PLACE_RULES)
+
+
+def _placed(steps: Columns, columns: Columns) -> Columns:
+    """Columns with the steps where they stand."""
+    places = {name: steps[name] for name in ("first_step", "last_step")}
+    return Columns(places | dict(columns.arrays), PLACE_RULES | dict(columns.rules))
 
 
 def _of_rows(
@@ -139,7 +127,7 @@ def _of_rows(
         recording.remember(i, parts[i])
     within = recording.blocks.within(start, stop)
     none = np.empty((0, recording.n_sites), dtype=np.float32)
-    steps = np.concatenate([np.empty(0, dtype=np.int64), *(part[_STEPS] for part in parts.values())])
+    steps = np.concatenate([_NO_STEPS, *(part[_STEPS] for part in parts.values())])
     return steps[within], {
         name: np.concatenate([none, *(part[name] for part in parts.values())])[within] for name in metrics
     }

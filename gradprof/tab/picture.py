@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradprof.events import tags
+from gradprof.record.columns import PLACE_RULES, Columns
 
 from .query import BadRequest
 
@@ -100,3 +101,8 @@ def colour_limits(values: Float32Array) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = (float(value) for value in np.quantile(finite, (_LOW_SHARE, _HIGH_SHARE)))
     return (low, high) if low < high else (low, low + 1.0)
+
+
+def places(columns: Columns) -> dict[str, np.ndarray]:
+    """By ordinal and by step, first and last, float64 `[columns]` each: JavaScript's numbers."""
+    return {name: columns[name].astype(np.float64) for name in PLACE_RULES}

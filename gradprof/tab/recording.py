@@ -13,6 +13,7 @@ from gradprof.events import tags
 from gradprof.events.block import EncodedRows, decode_hist, hist_groups
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist, pooled_hist_groups
 from gradprof.kernels.row import ROW_DTYPE
+from gradprof.record.columns import Columns
 
 from .provider import Asker, Damaged, Listed, Missing, Piece, Store
 
@@ -209,16 +210,15 @@ class Recording:
         for place, data in zip(places, self._read(pieces, largest, bytes), strict=True):
             yield decode_hist(data)[:, place].copy()  # a view would keep the other sites' too
 
-    def pooled_hist(self, chunks: range, site: int) -> Iterator[tuple[Int64Array, np.ndarray]]:
-        """Merged histograms of one site in whole chunks, int64 `[columns, 128]`, and beside each a structured
-        array `[columns]` of `POOLED_HIST_DTYPE`."""
+    def pooled_hist(self, chunks: range, site: int) -> Iterator[Columns]:
+        """The distribution of one site in whole chunks."""
         level, n_groups = tags.HIST_LEVEL, pooled_hist_groups(self.n_sites)
         group, place, n_sites = self._group_of(site, n_groups)
         found = [(tags.PooledHistTag(level, i, group, n_groups), self.chunks[level][i]) for i in chunks]
         pieces = [self._hist_piece(tag, beside) for tag, beside in found]
         largest = tags.CHUNK_STEPS // level * n_sites * _HIST_BYTES
         for merged in self._read(pieces, largest, EncodedPooledHist):
-            yield merged.hist()[:, place].copy(), merged.fields()[:, place].copy()
+            yield merged.columns(place)
 
     def remembered(self, block: int, names: Iterable[str]) -> dict[str, np.ndarray]:
         """What `remember` was given of a block under these names; nothing if one of them is gone."""

@@ -20,7 +20,7 @@ from gradprof.record.sites import Site
 from gradprof.record.step import StepRecord
 
 from .about import about
-from .chunks import Chunk, Pooling
+from .chunks import Chunk, Chunks
 from .event_file import EventFile
 from .stock.pace import StockSeries
 
@@ -53,7 +53,7 @@ class RunWriter:
         self._lines: list[_Line] = []  # of the block begun; the rows are in _observed
         self._block_steps = max(1, min(BLOCK_STEPS, BLOCK_BYTES // (len(self._labels) * ROW_DTYPE.itemsize)))
         self._observed = ObservedBuffer(self._block_steps, len(self._labels))
-        self._pooling = Pooling(len(self._labels))
+        self._chunks = Chunks(len(self._labels))
         self._n_blocks = self._n_observed = 0
         self._shapes: dict[str, list[int]] = {}
         self._described = False
@@ -137,7 +137,7 @@ class RunWriter:
         self._append_summary(bytes_value(str(tags.RowsTag(self._n_blocks, self._n_observed)), data), *at)
         self._n_blocks += 1
         self._n_observed += len(observed)
-        for chunk in self._pooling.extend(observed):
+        for chunk in self._chunks.extend(observed):
             self._append_chunk(chunk, *at)
 
     def _append_points(self, lines: Iterable[_Line], observed: Observed) -> None:
@@ -169,12 +169,12 @@ class RunWriter:
         n_sites = len(self._labels)
         n_groups = pooled_hist_groups(n_sites)
         for group in range(n_groups):
-            sites = tags.group_sites(group, n_groups, n_sites)
-            data = encode_pooled_hist(chunk.hist[:, sites], chunk.beside_hist[:, sites])
+            data = encode_pooled_hist(chunk.hist, tags.group_sites(group, n_groups, n_sites))
             tag = tags.PooledHistTag(tags.HIST_LEVEL, chunk.number, group, n_groups)
             self._append_summary(bytes_value(str(tag), data, tags.HIST_PLUGIN_NAME), wall_time, step)
         for level in tags.LEVELS:
-            value = bytes_value(str(tags.PooledTag(level, chunk.number)), encode_pooled(chunk.pooled(level)))
+            data = encode_pooled(level, chunk.pooled(level))
+            value = bytes_value(str(tags.PooledTag(level, chunk.number)), data)
             self._append_summary(value, wall_time, step)
 
     def _describe(self) -> None:

@@ -1,4 +1,4 @@
-"""Metrics by hand, and pooling and running medians against their definitions in plain loops."""
+"""Metrics by hand, and running medians against their definition in plain loops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gradprof.kernels.row import FIELDS_DTYPE, empty_rows
-from gradprof.record.metrics import HISTORY, METRICS, L2Change, Rule, larger_change, pool
+from gradprof.record.metrics import HISTORY, METRICS, L2Change
 from runs import Training, Values, rows_of
 
 NAN, INF = math.nan, math.inf
@@ -111,52 +111,3 @@ def test_the_metric_has_no_history_before_its_first_step() -> None:
     log10_l2 = METRICS["log10_l2"].of(rows)
     np.testing.assert_array_equal(METRICS["l2_change"].of(rows), naive_change(log10_l2))
     np.testing.assert_array_equal(METRICS["l2_change"].of(rows[:5]), np.full((5, 4), NAN))
-
-
-# --- pooling ---------------------------------------------------------------------------------------
-
-
-def naive_pool(values: npt.NDArray[np.float32], rule: Rule, bounds: list[int]) -> npt.NDArray[np.float32]:
-    out = np.full((len(bounds) - 1, *values.shape[1:]), NAN, dtype=np.float32)
-    for column, *at in np.ndindex(out.shape):
-        steps = values[(slice(bounds[column], bounds[column + 1]), *at)]
-        known = [float(v) for v in steps if not math.isnan(v)]
-        if known:
-            out[(column, *at)] = max(known, key=(lambda v: (abs(v), v)) if rule == "largest_change" else None)
-    return out
-
-
-@st.composite
-def pooling_cases(draw: st.DrawFn) -> tuple[npt.NDArray[np.float32], list[int]]:
-    n, n_sites = draw(st.integers(1, 30)), draw(st.integers(0, 3))
-    some = st.floats(width=32) | st.sampled_from([NAN, INF, -INF, 0.0, 1.0, -1.0])
-    values = draw(hnp.arrays(np.float32, (n, n_sites), elements=some, fill=some))
-    return values, sorted(draw(st.sets(st.integers(0, n), min_size=1)))
-
-
-@pytest.mark.parametrize("rule", ["max", "largest_change"])
-@given(case=pooling_cases())
-def test_pool_is_what_the_definition_says(
-    rule: Rule, case: tuple[npt.NDArray[np.float32], list[int]]
-) -> None:
-    values, bounds = case
-    pooled = pool(values, rule, bounds)
-    assert pooled.dtype == np.float32
-    np.testing.assert_array_equal(pooled, naive_pool(values, rule, bounds))
-
-
-@pytest.mark.parametrize("rule", ["max", "largest_change"])
-@given(values=hnp.arrays(np.float32, (24, 2), elements=st.floats(width=32)))
-def test_pooled_twice_is_pooled_once(rule: Rule, values: npt.NDArray[np.float32]) -> None:
-    once = pool(values, rule, [0, 8, 24])
-    twice = pool(pool(values, rule, range(0, 25, 4)), rule, [0, 2, 6])
-    np.testing.assert_array_equal(twice, once)
-    merge = np.fmax if rule == "max" else larger_change
-    first, second = pool(values[:11], rule, [0, 11]), pool(values[11:], rule, [0, 13])
-    np.testing.assert_array_equal(merge(first, second), pool(values, rule, [0, 24]))
-
-
-@pytest.mark.parametrize("bounds", [[-1, 2], [0, 5], [0, 2, 2], [3, 1]])
-def test_bounds_outside_or_backwards(bounds: list[int]) -> None:
-    with pytest.raises(ValueError, match="expected increasing ones within 4 steps"):
-        pool(np.zeros((4, 1), dtype=np.float32), "max", bounds)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradprof.record.figures import COUNT_FIELDS, FIELDS, derive
 from gradprof.record.metrics import METRICS
-from gradprof.tab.columns import PRESENCE, base_columns, step_columns
+from gradprof.tab.columns import PRESENCE, Metrics, base_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import LEVELS
 from gradprof.tab.provider import Asker, Store
@@ -28,7 +28,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
     ordinal = worst_step(recording, site, metric, start, stop)
     moment = recording.moment(ordinal)
     row = moment.fields[site]
-    columns = step_columns(recording, ordinal, ordinal + 1, METRICS, [site])
+    columns = Metrics(METRICS, [site]).of_steps(recording, ordinal, ordinal + 1)
     return {
         "run": recording.run,
         "site": recording.sites[site]["label"],
@@ -37,7 +37,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
         "wall_time": moment.wall_time,
         "worst_of": stop - start,
         "missing": bool(row["n_obs"] == 0),
-        "metrics": {name: number(values[0, 0]) for name, values in columns.metrics.items()},
+        "metrics": {name: number(columns[name][0, 0]) for name in METRICS},
         "stats": _stats(row),
         "scalars": {name: number(value) for name, value in moment.scalars.items()},
     }
@@ -64,7 +64,7 @@ def _worst(
     a, b = -(-start // level) * level, stop // level * level
     if a >= b:
         return _worst(recording, site, metric, start, stop, tuple(finer))
-    values = base_columns(recording, level, a, b, {metric}, [site]).metrics[metric][:, 0]
+    values = base_columns(recording, level, a, b, Metrics({metric}, [site]))[metric][:, 0]
     badness = np.abs(values) if METRICS[metric].pool == "largest_change" else values
     best = 0 if np.isnan(badness).all() else int(np.nanargmax(badness))
     found = [(float(badness[best]), a + best * level)]

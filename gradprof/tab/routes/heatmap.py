@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradprof.record.columns import Columns
 from gradprof.record.metrics import METRICS
 from gradprof.record.sites import KINDS
-from gradprof.tab.columns import PRESENCE, Columns, base_columns
+from gradprof.tab.columns import PRESENCE, Metrics, base_columns
 from gradprof.tab.opening import requested_run
-from gradprof.tab.picture import align, cell_flags, colour_limits, column_bounds, level_for
+from gradprof.tab.picture import align, cell_flags, colour_limits, column_bounds, level_for, places
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import Query
 from gradprof.tab.recording import Recording, UnreadableRun
@@ -40,12 +41,12 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     columns = min(asked, max(1, AFFORDABLE_CELLS // max(1, len(sites))))
     level = level_for(stop - start, recording.n_sites, columns, AFFORDABLE)
     start, stop = align(start, stop, level, recording.n)
-    base = base_columns(recording, level, start, stop, {metric, PRESENCE}, sites)
-    picture = base.pooled(column_bounds(len(base.places), columns))
+    base = base_columns(recording, level, start, stop, Metrics({metric, PRESENCE}, sites))
+    picture = base.pooled(column_bounds(len(base), columns))
     try:
         low, high = _limits(recording, metric, kind, sites)
     except UnreadableRun:  # damaged elsewhere: what can be seen is to be seen
-        low, high = colour_limits(picture.metrics[metric])
+        low, high = colour_limits(picture[metric])
     header = {
         "run": recording.run,
         "metric": metric,
@@ -54,7 +55,7 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
         "n": recording.n,
         "sites": sites,
         "level": level,
-        "truncated": len(picture.places) < min(asked, stop - start),
+        "truncated": len(picture) < min(asked, stop - start),
         "range": {"low": low, "high": high},
     }
     return Arrays(header, _arrays(picture, metric))
@@ -64,11 +65,12 @@ def _limits(recording: Recording, metric: str, kind: str, sites: Sequence[int]) 
     known = recording.colour_limits
     if (metric, kind) not in known:
         level = level_for(recording.n, recording.n_sites, _LIMIT_COLUMNS, AFFORDABLE)
-        columns = base_columns(recording, level, 0, recording.n, {metric}, sites)
-        known[metric, kind] = colour_limits(columns.metrics[metric])
+        columns = base_columns(recording, level, 0, recording.n, Metrics({metric}, sites))
+        known[metric, kind] = colour_limits(columns[metric])
     return known[metric, kind]
 
 
 def _arrays(picture: Columns, metric: str) -> dict[str, np.ndarray]:
-    flags = cell_flags(picture.n_rows, picture.places.n_steps, picture.metrics[PRESENCE])
-    return {**picture.places.arrays(), "values": picture.metrics[metric].T, "flags": flags.T}
+    n_steps = picture["last_ordinal"] - picture["first_ordinal"] + 1
+    flags = cell_flags(picture["n_rows"], n_steps, picture[PRESENCE])
+    return {**places(picture), "values": picture[metric].T, "flags": flags.T}

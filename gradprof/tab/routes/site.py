@@ -11,13 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from gradprof.kernels.bins import BIN_EDGES
-from gradprof.tab.merged import Merged
+from gradprof.record.columns import Columns
+from gradprof.record.figures import quantile
+from gradprof.tab.columns import Distribution, base_columns
 from gradprof.tab.opening import requested_run
-from gradprof.tab.picture import align, column_bounds, level_for
+from gradprof.tab.picture import align, column_bounds, level_for, places
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import Query
 from gradprof.tab.replies import Arrays, numbers
-from gradprof.tab.site_columns import site_columns
 
 AFFORDABLE = {1: 1 << 19, 64: 1 << 22}
 """Rows of all sites that may be touched for one picture, at each level: they are stored together."""
@@ -31,9 +32,8 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     columns = query.columns()
     level = level_for(stop - start, recording.n_sites, columns, AFFORDABLE)
     start, stop = align(start, stop, level, recording.n)
-    places, merged = site_columns(recording, site, level, start, stop)
-    bounds = column_bounds(len(places), columns)
-    places, merged = places.pooled(bounds), merged.pooled(bounds)
+    base = base_columns(recording, level, start, stop, Distribution(site))
+    picture = base.pooled(column_bounds(len(base), columns))
     header = {
         "run": recording.run,
         "site": site,
@@ -42,26 +42,27 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
         "to": stop,
         "n": recording.n,
         "level": level,
-        "truncated": len(places) < min(columns, stop - start),
+        "truncated": len(picture) < min(columns, stop - start),
         "threshold": recording.header["options"]["threshold"],
         "bin_edges_log10": numbers(np.log10(BIN_EDGES)),
     }
-    return Arrays(header, {**places.arrays(), **_arrays(merged)})
+    return Arrays(header, {**places(picture), **_arrays(picture)})
 
 
-def _arrays(merged: Merged) -> dict[str, np.ndarray]:
+def _arrays(picture: Columns) -> dict[str, np.ndarray]:
     magnitudes = {
-        "p01": merged.quantile(0.01),
-        "median": merged.quantile(0.5),
-        "p99": merged.quantile(0.99),
-        "abs_max": merged.abs_max,
-        "abs_min": merged.abs_min,
+        "p01": quantile(picture, 0.01),
+        "median": quantile(picture, 0.5),
+        "p99": quantile(picture, 0.99),
+        "abs_max": picture["abs_max"],
+        "abs_min": picture["abs_min"],
     }
-    counts = {"numel": merged.numel, "n_zero": merged.n_zero, "non_finite": merged.non_finite}
+    counts = {name: picture[name] for name in ("numel", "n_zero")}
+    counts["non_finite"] = picture["n_nan"] + picture["n_inf"]
     with np.errstate(divide="ignore"):
         logs = {name: np.log10(values).astype(np.float32) for name, values in magnitudes.items()}
     return {
-        "hist": merged.hist.astype(np.float32),
+        "hist": picture["hist"].astype(np.float32),
         **logs,
         **{name: values.astype(np.float64) for name, values in counts.items()},
     }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradprof.record.metrics import METRICS
-from gradprof.tab.columns import step_columns
+from gradprof.tab.columns import Metrics
 from gradprof.tab.opening import requested_run
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import MAX_INTEGER, BadRequest, Query
@@ -24,14 +24,14 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
     recording = requested_run(store, asker, query)
     ordinal = _ordinal(recording, query)
     moment = recording.moment(ordinal)
-    columns = step_columns(recording, ordinal, ordinal + 1, METRICS, range(recording.n_sites))
+    columns = Metrics(METRICS, range(recording.n_sites)).of_steps(recording, ordinal, ordinal + 1)
     return {
         "run": recording.run,
         "step": moment.step,
         "ordinal": ordinal,
         "wall_time": moment.wall_time,
-        "sites": np.flatnonzero(columns.n_rows[0]).tolist(),
-        "metrics": {name: numbers(values[0]) for name, values in columns.metrics.items()},
+        "sites": np.flatnonzero(columns["n_rows"][0]).tolist(),
+        "metrics": {name: numbers(columns[name][0]) for name in METRICS},
         "scalars": {name: number(value) for name, value in moment.scalars.items()},
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from gradprof.events import tags
 from gradprof.events.summary import HIST_ROWS, HistogramTemplate
 from gradprof.kernels.bins import BIN_EDGES, bin_of
+from gradprof.record.columns import Columns, Pooling, Rule
 from gradprof.record.metrics import Float32Array
 from gradprof.record.observed import Observed
 
@@ -20,6 +20,8 @@ _LOG_EDGES = np.log10(BIN_EDGES)
 _EDGES_FROM = np.lib.stride_tricks.sliding_window_view(_LOG_EDGES.astype(np.float32), HIST_ROWS + 1)
 """The edges of the rows from each bin on, float32 `[129 - 32, 33]`."""
 
+_RULES: dict[str, Rule] = {"seen": "any", "hist": "sum", "abs_min": "min", "abs_max": "max"}
+
 
 class HistogramSeries:
     """Collects steps and gives the serialized points of all histograms."""
@@ -28,68 +30,29 @@ class HistogramSeries:
         self._template = HistogramTemplate(
             tags.site_tags(tags.HIST, labels), "log10 of the gradient's magnitudes, zeros left out"
         )
-        self._pending: _Merged | None = None
+        self._pooling = Pooling()
         self._centre = np.zeros(len(labels))
 
     def extend(self, observed: Observed, due: Sequence[int]) -> dict[int, bytes]:
         """The points at those of the observed steps that are due, each covering all since the one before."""
-        points, start = {}, 0
-        for at in due:
-            points[at] = self._filled(self._merged(observed, slice(start, at + 1)))
-            start = at + 1
-        if start < len(observed):
-            self._pending = self._merged(observed, slice(start, len(observed))).copy()
-        return points
+        fields = observed.fields
+        arrays = {"seen": fields["n_obs"] > 0, "hist": observed.hist}
+        extrema = {name: fields[name] for name in ("abs_min", "abs_max")}
+        points = self._pooling.extend(Columns({**arrays, **extrema}, _RULES), due)
+        return {at: self._filled(points, i) for i, at in enumerate(due)}
 
     def rest(self) -> bytes:
         """The point of the steps after the last one that was due, empty if there are none."""
-        pending, self._pending = self._pending, None
-        return b"" if pending is None else self._filled(pending)
+        points = self._pooling.rest()
+        return b"" if points is None else self._filled(points, 0)
 
-    def _merged(self, observed: Observed, steps: slice) -> _Merged:
-        """These steps and those pending before them."""
-        pending, self._pending = self._pending, None
-        merged = _Merged.of(observed, steps)
-        return merged if pending is None else pending.with_more(merged)
-
-    def _filled(self, point: _Merged) -> bytes:
-        rows = stock_histograms(point.hist, point.abs_min, point.abs_max, self._centre)
-        last = bin_of(point.abs_max)
+    def _filled(self, points: Columns, at: int) -> bytes:
+        seen, hist, abs_min, abs_max = (points[name][at] for name in _RULES)
+        rows = stock_histograms(hist, abs_min, abs_max, self._centre)
+        last = bin_of(abs_max)
         middle = (_LOG_EDGES[last] + _LOG_EDGES[last + 1]) / 2
-        self._centre = np.where(point.abs_max > 0, middle, self._centre)
-        return self._template.fill(rows, point.seen)
-
-
-@dataclass
-class _Merged:
-    """Several steps as one: all arrays `[sites]`, `hist` `[sites, 128]`."""
-
-    seen: npt.NDArray[np.bool_]
-    hist: np.ndarray
-    abs_min: FloatArray
-    abs_max: FloatArray
-
-    @classmethod
-    def of(cls, observed: Observed, steps: slice) -> _Merged:
-        hist = observed.hist[steps]
-        return cls(
-            seen=observed.fields["n_obs"][steps].max(axis=0) > 0,
-            hist=hist[0] if len(hist) == 1 else hist.sum(axis=0, dtype=np.int64),
-            abs_min=observed.fields["abs_min"][steps].min(axis=0),
-            abs_max=observed.fields["abs_max"][steps].max(axis=0),
-        )
-
-    def copy(self) -> _Merged:
-        """As it is now, whatever becomes of the observed steps."""
-        return replace(self, hist=self.hist.astype(np.int64))
-
-    def with_more(self, later: _Merged) -> _Merged:
-        return _Merged(
-            self.seen | later.seen,
-            self.hist + later.hist,
-            np.minimum(self.abs_min, later.abs_min),
-            np.maximum(self.abs_max, later.abs_max),
-        )
+        self._centre = np.where(abs_max > 0, middle, self._centre)
+        return self._template.fill(rows, seen)
 
 
 def stock_histograms(

@@ -9,6 +9,7 @@ the one before, the change of its count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,9 +19,16 @@ import numpy.typing as npt
 from gradprof.kernels.bins import N_BINS
 from gradprof.kernels.row import FIELDS_DTYPE, NARROW, ROW_DTYPE
 
-from .streams import BadBlock, Packed, StreamReader, StreamWriter, pack
+from .streams import BadBlock, Packed, StreamWriter, pack
+from .tags import MOST_SITES
 
-__all__ = ["BadBlock", "Block", "EncodedRows", "decode_hist", "encode_hist", "encode_rows", "hist_groups"]
+__all__ = ["BadBlock", "Block", "EncodedHist", "EncodedRows", "encode_hist", "encode_rows", "hist_groups"]
+
+BLOCK_STEPS = 64
+BLOCK_BYTES = 32 << 20
+"""A block holds at most this many steps and bytes of rows before compression, but at least one step."""
+ROW_BYTES = ROW_DTYPE.itemsize
+FIELDS_BYTES = FIELDS_DTYPE.itemsize
 
 ROWS_MAGIC = b"GPR2"
 HIST_MAGIC = b"GPH2"
@@ -52,6 +60,11 @@ class Block:
     fields: np.ndarray | Mapping[str, np.ndarray]
     scalars: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     shapes: dict[str, list[int]] = field(default_factory=dict)
+
+
+def most_steps(n_sites: int) -> int:
+    """How many steps a block may hold."""
+    return max(1, min(BLOCK_STEPS, BLOCK_BYTES // (max(1, n_sites) * ROW_BYTES)))
 
 
 def hist_groups(n_steps: int, n_sites: int) -> int:
@@ -87,14 +100,19 @@ class EncodedRows:
     def __init__(self, data: bytes) -> None:
         self._packed = Packed(data, ROWS_MAGIC)
         header = self._packed.header
-        self.shape: tuple[int, int] = (header["steps"], header["sites"])
-        self.scalars: dict[str, list[tuple[int, float]]] = {
-            name: [(int(step), float(value)) for step, value in points]
-            for name, points in header["scalars"].items()
-        }
-        self.shapes: dict[str, list[int]] = header["shapes"]
-        times = self._packed.reader("steps")
+        self.shape = self._packed.count("steps", BLOCK_STEPS), self._packed.count("sites", MOST_SITES)
+        try:
+            self.scalars: dict[str, list[tuple[int, float]]] = {
+                name: [(int(step), float(value)) for step, value in points]
+                for name, points in header["scalars"].items()
+            }
+            self.shapes: dict[str, list[int]] = {
+                label: [int(n) for n in shape] for label, shape in header["shapes"].items()
+            }
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise BadBlock(f"the header of the block is not one of rows: {error!r}") from error
         n = self.shape[:1]
+        times = self._packed.reader("steps", 4, 4 * 8 * n[0])
         self.steps: Int64Array = times.raw(np.int64, n)
         self.wall_times: FloatArray = times.raw(np.float64, n)
         self.seconds: FloatArray = times.raw(np.float64, n)
@@ -107,10 +125,10 @@ class EncodedRows:
             BadBlock: the stream is not whole.
         """
         wanted = frozenset(FIELDS_DTYPE.names or () if names is None else names)
-        fields = np.empty(
-            self.shape, [(name, FIELDS_DTYPE[name]) for name in FIELDS_DTYPE.names or () if name in wanted]
-        )
-        reader = self._packed.reader("fields")
+        dtype = [(name, FIELDS_DTYPE[name]) for name in FIELDS_DTYPE.names or () if name in wanted]
+        fields = np.empty(self.shape, dtype)
+        n_fields = len(_INTEGERS) + len(_FLOATS)
+        reader = self._packed.reader("fields", n_fields, 8 * n_fields * math.prod(self.shape))
         for name in (*_INTEGERS, *_FLOATS):
             if name not in wanted:
                 reader.skip()
@@ -129,14 +147,36 @@ def encode_hist(hist: np.ndarray) -> bytes:
     return pack(HIST_MAGIC, {"steps": n_steps, "sites": n_sites}, {"hist": stream.finish()})
 
 
-def decode_hist(data: bytes) -> Int64Array:
-    """Histograms of a group of sites, int64 `[steps, sites of the group, 128]`.
+class EncodedHist:
+    """Histograms of a group of sites, still compressed.
+
+    Attributes:
+        shape: (steps, sites of the group).
 
     Raises:
         BadBlock: the bytes are not such a group of this format version.
     """
-    packed = Packed(data, HIST_MAGIC)
-    return read_hist(packed.reader("hist"), (packed.header["steps"], packed.header["sites"]))
+
+    def __init__(self, data: bytes) -> None:
+        self._packed = Packed(data, HIST_MAGIC)
+        self.shape = self._packed.count("steps", BLOCK_STEPS), self._packed.count("sites", MOST_SITES)
+
+    def hist(self) -> Int64Array:
+        """Counts, int64 `[steps, sites of the group, 128]`.
+
+        Raises:
+            BadBlock: the stream is not whole.
+        """
+        return read_hist(self._packed, self.shape)
+
+
+def whole_rows(fields: np.ndarray, hist: Int64Array) -> np.ndarray:
+    """Structured array of `kernels.row.ROW_DTYPE`: every field but the histogram, and that, `[..., 128]`."""
+    rows = np.empty(fields.shape, dtype=ROW_DTYPE)
+    for name in fields.dtype.names or ():
+        rows[name] = fields[name]
+    rows["hist"] = hist
+    return rows
 
 
 def write_hist(stream: StreamWriter, hist: np.ndarray) -> None:
@@ -149,8 +189,10 @@ def write_hist(stream: StreamWriter, hist: np.ndarray) -> None:
     stream.changes(changes[_touched(occupied)])
 
 
-def read_hist(stream: StreamReader, shape: tuple[int, int]) -> Int64Array:
-    """int64 `[steps, sites, 128]`, where `write_hist` added it."""
+def read_hist(packed: Packed, shape: tuple[int, int]) -> Int64Array:
+    """int64 `[steps, sites, 128]`, from the stream "hist" that `write_hist` wrote."""
+    n_rows = math.prod(shape)
+    stream = packed.reader("hist", 2, n_rows * (N_BINS // 8 + 8 * N_BINS))
     bits = stream.bits((*shape, N_BINS // 8))
     occupied = np.unpackbits(bits, axis=2).view(np.bool_)
     touched = _touched(occupied)

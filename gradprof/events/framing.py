@@ -83,11 +83,14 @@ def read_records(path: Path) -> Iterator[bytes]:
         TruncatedFile: after the last whole record, if something follows that is not one.
     """
     with path.open("rb") as file:
+        size = path.stat().st_size
         while header := file.read(_HEADER.size):
             if len(header) < _HEADER.size:
                 raise TruncatedFile
             length, length_crc = _HEADER.unpack(header)
             if masked_crc32c(header[:8]) != length_crc:
+                raise TruncatedFile
+            if length > size:  # not to be allocated
                 raise TruncatedFile
             body = file.read(length + _FOOTER.size)
             if len(body) < length + _FOOTER.size:

@@ -6,6 +6,7 @@ columns of 8 and of 64 steps (`EncodedPooled`), its merged histograms by columns
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from gradprof.record.metrics import METRIC_RULES
 
 from .block import read_hist, write_hist
 from .streams import Packed, StreamWriter, pack
+from .tags import CHUNK_STEPS, MOST_SITES
 
 POOLED_MAGIC = b"GPP2"
 POOLED_HIST_MAGIC = b"GPM2"
@@ -62,8 +64,8 @@ class EncodedPooled:
 
     def __init__(self, data: bytes) -> None:
         self._packed = Packed(data, POOLED_MAGIC)
-        self.level: int = self._packed.header["level"]
-        self.shape: tuple[int, int] = (self._packed.header["columns"], self._packed.header["sites"])
+        self.level = self._packed.count("level", CHUNK_STEPS)
+        self.shape = _shape(self._packed)
 
     def columns(self, metrics: Iterable[str], sites: slice | Sequence[int] = slice(None)) -> Columns:
         """As given to `encode_pooled`, of chosen metrics and sites.
@@ -71,14 +73,16 @@ class EncodedPooled:
         Raises:
             BadBlock: there is no such metric, or a stream is not whole.
         """
-        steps = self._packed.reader("steps").integers((self.shape[0], 2))
+        n_columns, n_values = self.shape[0], math.prod(self.shape)
+        steps = self._packed.reader("steps", 1, 16 * n_columns).integers((n_columns, 2))
         arrays: dict[str, np.ndarray] = {
             "first_step": steps[:, 0],
             "last_step": steps[:, 1],
-            "n_rows": self._packed.reader("n_rows").integers(self.shape)[:, sites],
+            "n_rows": self._packed.reader("n_rows", 1, 8 * n_values).integers(self.shape)[:, sites],
         }
         for name in metrics:
-            arrays[name] = self._packed.reader(f"metric/{name}").floats(self.shape, np.float32)[:, sites]
+            stream = self._packed.reader(f"metric/{name}", 1, 4 * n_values)
+            arrays[name] = stream.floats(self.shape, np.float32)[:, sites]
         return Columns(arrays, PLACE_RULES | METRIC_RULES)
 
 
@@ -113,15 +117,20 @@ class EncodedPooledHist:
 
     def __init__(self, data: bytes) -> None:
         self._packed = Packed(data, POOLED_HIST_MAGIC)
-        self.shape: tuple[int, int] = (self._packed.header["columns"], self._packed.header["sites"])
+        self.shape = _shape(self._packed)
 
     def columns(self, site: int) -> Columns:
         """The distribution of one site of the group, `[columns]`."""
-        reader = self._packed.reader("fields")
-        arrays = {"hist": read_hist(self._packed.reader("hist"), self.shape)}
+        n_arrays = len(_INTEGERS) + len(_FLOATS)
+        reader = self._packed.reader("fields", n_arrays, 8 * n_arrays * math.prod(self.shape))
+        arrays = {"hist": read_hist(self._packed, self.shape)}
         for name in _INTEGERS:
             arrays[name] = reader.integers(self.shape)
         for name in _FLOATS:
             arrays[name] = reader.floats(self.shape)
         # Copies: a view would keep the other sites' too.
         return Columns({name: values[:, site].copy() for name, values in arrays.items()}, DISTRIBUTION_RULES)
+
+
+def _shape(packed: Packed) -> tuple[int, int]:
+    return packed.count("columns", CHUNK_STEPS), packed.count("sites", MOST_SITES)

@@ -61,25 +61,41 @@ class Packed:
         _, crc, length = _HEAD.unpack_from(data)
         if masked_crc32c(data[8:]) != crc:
             raise BadBlock(f"the block of {len(data)} bytes is damaged or cut off")
-        start = _HEAD.size + length
-        self._streams: dict[str, bytes] = {}
+        start, view = _HEAD.size + length, memoryview(data)
+        self._streams: dict[str, memoryview] = {}
         try:
             self.header: dict[str, Any] = json.loads(data[_HEAD.size : start])
             for name, size in self.header["streams"].items():
-                self._streams[name] = data[start : start + size]
+                self._streams[name] = view[start : start + size]
                 start += size
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BadBlock(f"the header of the block does not name its streams: {error!r}") from error
         if start != len(data):
             raise BadBlock(f"expected a block of {start} bytes, got {len(data)}")
 
-    def reader(self, stream: str) -> StreamReader:
+    def count(self, name: str, most: int) -> int:
+        """A number of things that the header gives.
+
+        Raises:
+            BadBlock: it is none, or larger than `most`.
         """
+        n = self.header.get(name)
+        if type(n) is not int or not 0 <= n <= most:
+            raise BadBlock(f"the block has {n!r} {name}: expected a number up to {most}")
+        return n
+
+    def reader(self, stream: str, n_arrays: int, n_bytes: int) -> StreamReader:
+        """One stream.
+
+        Args:
+            n_arrays, n_bytes: how many arrays it has, and how many bytes all of them; a stream that inflates
+                to more is not inflated.
+
         Raises:
             BadBlock: there is no such stream, or it cannot be read.
         """
         try:
-            return StreamReader(self._streams[stream])
+            return StreamReader(self._streams[stream], n_arrays * _PLANES.size + n_bytes)
         except KeyError as error:
             raise BadBlock(
                 f"the block has no stream {stream!r}: it has {', '.join(self._streams)}"
@@ -139,14 +155,17 @@ class StreamWriter:
 
 
 class StreamReader:
-    """Gives back what was written into one stream.
+    """Gives back what was written into one stream, which inflates to at most `most` bytes.
 
-    Each method raises `BadBlock` where the stream ends too early.
+    It raises `BadBlock` where it does not, and each method where the stream ends too early.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | memoryview, most: int) -> None:
         (length,) = _WORD.unpack_from(data)
-        self._inflated = zlib.decompress(data[_WORD.size : _WORD.size + length], wbits=-zlib.MAX_WBITS)
+        inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+        self._inflated = inflater.decompress(data[_WORD.size : _WORD.size + length], most + 1)
+        if len(self._inflated) > most or not inflater.eof:
+            raise BadBlock(f"a stream of the block is cut off, or has more than {most} bytes")
         self._noise = data[_WORD.size + length :]
         self._at = self._noise_at = 0
 
@@ -202,7 +221,7 @@ class StreamReader:
         return values
 
 
-def _slice(data: bytes, at: int, n: int) -> Uint8Array:
+def _slice(data: bytes | memoryview, at: int, n: int) -> Uint8Array:
     if at + n > len(data):
         raise BadBlock(f"a stream of the block ends after {len(data)} bytes: expected {at + n}")
     return np.frombuffer(data, np.uint8, n, at)

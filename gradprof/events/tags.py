@@ -33,6 +33,8 @@ POOLED_HIST_PREFIX = "gradprof/pooled_hist/"
 """The histograms of one chunk, merged by columns of `HIST_LEVEL` steps, one group of sites a tag."""
 
 CHUNK_STEPS = 512
+MOST_SITES = 1 << 20
+"""More than this no block speaks of."""
 LEVELS = (8, 64)
 HIST_LEVEL = 64
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from gradprof.events import tags
 from gradprof.record.columns import PLACE_RULES, Columns
 
 from .query import BadRequest
@@ -19,9 +18,6 @@ from .query import BadRequest
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 Uint8Array = npt.NDArray[np.uint8]
-
-LEVELS = (1, *tags.LEVELS)
-"""Steps of a base column, finest first."""
 
 NON_FINITE, MISSING, INCOMPLETE = 1, 2, 4
 """Flags of a cell: some value was NaN or inf; no step of it has a row; some step of it lacks a row."""

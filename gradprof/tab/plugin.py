@@ -107,10 +107,9 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoar
 
 
 def _respond(request: Request, respond: Callable[[Request], Response]) -> Response:
-    from gradprof.events.block import BadBlock
+    from gradprof.read.source import UnreadableRun
 
     from .query import BadRequest
-    from .recording import UnreadableRun
     from .replies import error_reply
 
     if request.method not in ("GET", "HEAD"):
@@ -122,8 +121,6 @@ def _respond(request: Request, respond: Callable[[Request], Response]) -> Respon
         return error_reply(request, 400, str(error))
     except UnreadableRun as error:
         return error_reply(request, 422, str(error))
-    except BadBlock as error:
-        return error_reply(request, 422, f"the run is damaged: {error}")
     except errors.PublicError as error:  # a data provider's: not found, or not allowed
         return error_reply(request, error.http_code, str(error))
 

@@ -7,14 +7,14 @@ directory already. A tag of gradprof's holds one event that never changes, so wh
 from __future__ import annotations
 
 import math
-import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from tensorboard.data.provider import RunTagFilter
 
-from gradprof.events import tags
+from gradprof.read.source import HEADER, PLUGIN_NAME, Listed, Missing, Piece, decoded
 
 from .cache import ByteCache
 
@@ -35,30 +35,6 @@ class Asker(NamedTuple):
     experiment_id: str
 
 
-class Piece(NamedTuple):
-    """One tag of a run, and when it was written: another recording in the same place is another piece."""
-
-    run: str
-    plugin: str
-    tag: str
-    wall_time: float
-
-
-class Listed(NamedTuple):
-    """When the one event of a tag was written, and at which step of the training."""
-
-    wall_time: float
-    step: int
-
-
-class Damaged(ValueError):
-    """A piece is not what it should be; the message says which and why."""
-
-
-class Missing(LookupError):
-    """A piece that was listed, or follows from those listed, is not there; the message is its tag."""
-
-
 class Store:
     """Reads and keeps pieces; may be used by several threads.
 
@@ -75,7 +51,7 @@ class Store:
 
     def runs(self, asker: Asker) -> list[str]:
         """The names of all runs of gradprof's, sorted."""
-        listed = self._list(asker, RunTagFilter(tags=[tags.HEADER]))
+        listed = self._list(asker, RunTagFilter(tags=[HEADER]))
         return sorted(run for run, found in listed.items() if found)
 
     def listing(self, asker: Asker, run: str) -> Mapping[str, Listed]:
@@ -98,71 +74,83 @@ class Store:
     def read(
         self,
         asker: Asker,
+        run: str,
         pieces: Sequence[Piece],
         largest: int,
         decode: Callable[[bytes], T],
         keep: bool = True,
     ) -> Iterator[T]:
-        """Each piece in order, decoded.
-
-        Args:
-            largest: bytes that one piece may have; decides how many are read in one go.
-            keep: in the cache, for the next time.
-
-        Raises:
-            Missing: a piece is not there.
-            Damaged: it cannot be decoded.
-        """
+        """Pieces of a run, see `read.source.Source.read`."""
         at_once = max(1, BATCH_BYTES // largest)
         for at in range(0, len(pieces), at_once):
-            yield from self._read(asker, pieces[at : at + at_once], decode, keep)
+            yield from self._read(asker, run, pieces[at : at + at_once], decode, keep)
 
     def _read(
-        self, asker: Asker, pieces: Sequence[Piece], decode: Callable[[bytes], T], keep: bool
+        self, asker: Asker, run: str, pieces: Sequence[Piece], decode: Callable[[bytes], T], keep: bool
     ) -> Iterable[T]:
-        decoded = {piece: self.cache.get((asker.experiment_id, piece)) for piece in pieces}
-        if absent := [piece for piece, value in decoded.items() if value is None]:
-            data = self._fetch(asker, absent)
+        found = {piece: self.cache.get((asker.experiment_id, run, piece)) for piece in pieces}
+        if absent := [piece for piece, value in found.items() if value is None]:
+            data = self._fetch(asker, run, absent)
             for piece in absent:
                 if piece.tag not in data:
                     raise Missing(piece.tag)
-                decoded[piece] = _decoded(piece, data[piece.tag], decode)
+                found[piece] = decoded(piece, data[piece.tag], decode)
                 if keep:
-                    self.cache.put((asker.experiment_id, piece), decoded[piece], len(data[piece.tag]))
-        return [decoded[piece] for piece in pieces]
+                    self.cache.put((asker.experiment_id, run, piece), found[piece], len(data[piece.tag]))
+        return [found[piece] for piece in pieces]
 
-    def _fetch(self, asker: Asker, pieces: Sequence[Piece]) -> dict[str, bytes]:
-        """The bytes of pieces of one run and plugin, by tag; those that are not there are left out."""
+    def _fetch(self, asker: Asker, run: str, pieces: Sequence[Piece]) -> dict[str, bytes]:
+        """The bytes of pieces of one plugin, by tag; those that are not there are left out."""
         found = self._provider.read_tensors(
             asker.context,
             experiment_id=asker.experiment_id,
             plugin_name=pieces[0].plugin,
             downsample=1,
-            run_tag_filter=RunTagFilter(runs=[pieces[0].run], tags=[piece.tag for piece in pieces]),
+            run_tag_filter=RunTagFilter(runs=[run], tags=[piece.tag for piece in pieces]),
         )
-        series = found.get(pieces[0].run, {})
+        series = found.get(run, {})
         return {tag: _bytes_of(data[0].numpy) for tag, data in series.items() if data}
 
     def _list(self, asker: Asker, wanted: RunTagFilter) -> dict[str, dict[str, Any]]:
         listed: dict[str, dict[str, Any]] = self._provider.list_tensors(
             asker.context,
             experiment_id=asker.experiment_id,
-            plugin_name=tags.PLUGIN_NAME,
+            plugin_name=PLUGIN_NAME,
             run_tag_filter=wanted,
         )
         return listed
 
 
-def _decoded(piece: Piece, data: bytes, decode: Callable[[bytes], T]) -> T:
-    try:
-        return decode(data)
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        struct.error,
-    ) as error:  # whatever a stranger's bytes may cause
-        raise Damaged(f"{piece.tag}: {error}") from error
+@dataclass(frozen=True)
+class ProviderSource:
+    """One run for one request; implements `read.source.Source`."""
+
+    store: Store
+    asker: Asker
+    run: str
+
+    @property
+    def name(self) -> str:
+        """See `Source`."""
+        return f"the run {self.run!r}"
+
+    def listing(self) -> Mapping[str, Listed]:
+        """See `Store.listing`."""
+        return self.store.listing(self.asker, self.run)
+
+    def read(
+        self, pieces: Sequence[Piece], largest: int, decode: Callable[[bytes], T], keep: bool = True
+    ) -> Iterator[T]:
+        """See `Source`."""
+        return self.store.read(self.asker, self.run, pieces, largest, decode, keep)
+
+    def remembered(self, key: Hashable) -> Any:
+        """See `Source`."""
+        return self.store.cache.get((self.asker.experiment_id, self.run, key))
+
+    def remember(self, key: Hashable, value: Any, n_bytes: int) -> None:
+        """See `Source`."""
+        self.store.cache.put((self.asker.experiment_id, self.run, key), value, n_bytes)
 
 
 def _bytes_of(tensor: Any) -> bytes:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradprof.events import tags
-from gradprof.events.block import Block, encode_hist, encode_rows, hist_groups
+from gradprof.events.block import Block, encode_hist, encode_rows, hist_groups, most_steps
 from gradprof.events.framing import summary_event, version_event
 from gradprof.events.header import make_header
 from gradprof.events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
 from gradprof.events.summary import ScalarTemplate, bytes_value, json_value, text_value
-from gradprof.kernels.row import ROW_DTYPE
 from gradprof.record.observed import Observed, ObservedBuffer
 from gradprof.record.sites import Site
 from gradprof.record.step import StepRecord
@@ -26,9 +25,6 @@ from .stock.pace import StockSeries
 
 FLUSH_SECONDS = 5.0
 """Nothing recorded stays off the disk for longer."""
-BLOCK_STEPS = 64
-BLOCK_BYTES = 32 << 20
-"""A block holds at most this many steps and bytes of rows before compression."""
 
 
 class RunWriter:
@@ -51,7 +47,7 @@ class RunWriter:
         self._stock = StockSeries(self._labels)
         self._own_scalars = ScalarTemplate([])
         self._lines: list[_Line] = []  # of the block begun; the rows are in _observed
-        self._block_steps = max(1, min(BLOCK_STEPS, BLOCK_BYTES // (len(self._labels) * ROW_DTYPE.itemsize)))
+        self._block_steps = most_steps(len(self._labels))
         self._observed = ObservedBuffer(self._block_steps, len(self._labels))
         self._chunks = Chunks(len(self._labels))
         self._n_blocks = self._n_observed = 0

@@ -18,8 +18,8 @@ from gradprof.events import tags
 from gradprof.events.block import (
     BadBlock,
     Block,
+    EncodedHist,
     EncodedRows,
-    decode_hist,
     encode_hist,
     encode_rows,
     hist_groups,
@@ -83,7 +83,7 @@ def assert_comes_back(block: Block) -> None:
         assert fields[name].tobytes() == np.ascontiguousarray(rows[name]).tobytes(), name
     assert repr(decoded.scalars) == repr(block.scalars)  # tells -0.0 from 0.0, and takes NaN for NaN
     assert decoded.shapes == block.shapes
-    hist = decode_hist(encode_hist(rows["hist"]))
+    hist = EncodedHist(encode_hist(rows["hist"])).hist()
     assert hist.dtype == np.int64
     np.testing.assert_array_equal(hist, rows["hist"])
 
@@ -125,7 +125,7 @@ def test_counts_on_both_sides_of_32_bits(largest: int) -> None:
     hist = np.zeros((4, 2, 128), dtype=np.int64)
     hist[1:3, 1, 5] = largest
     hist[3, :, 127] = largest
-    np.testing.assert_array_equal(decode_hist(encode_hist(hist)), hist)
+    np.testing.assert_array_equal(EncodedHist(encode_hist(hist)).hist(), hist)
 
 
 def test_narrow_counts_are_written_as_wide_ones() -> None:
@@ -164,7 +164,7 @@ def test_groups_are_the_whole() -> None:
     n_groups = hist_groups(30, 150)
     assert n_groups > 1
     groups = (tags.group_sites(group, n_groups, 150) for group in range(n_groups))
-    decoded = [decode_hist(encode_hist(rows["hist"][:, sites])) for sites in groups]
+    decoded = [EncodedHist(encode_hist(rows["hist"][:, sites])).hist() for sites in groups]
     np.testing.assert_array_equal(np.concatenate(decoded, axis=1), rows["hist"])
 
 
@@ -198,12 +198,12 @@ def test_another_version_is_named() -> None:
     with pytest.raises(BadBlock, match="expected a block that starts with b'GPR2', got b'GPB1'"):
         EncodedRows(b"GPB1" + bytes(99))
     with pytest.raises(BadBlock, match="expected a block that starts with b'GPH2', got b'GPR2'"):
-        decode_hist(b"GPR2" + bytes(99))
+        EncodedHist(b"GPR2" + bytes(99))
 
 
 def test_damaged_and_truncated_blocks(encoded: bytes) -> None:
     hist = encode_hist(Training(2).rows(3)["hist"])
-    for data, decode in ((encoded, EncodedRows), (hist, decode_hist)):
+    for data, decode in ((encoded, EncodedRows), (hist, EncodedHist)):
         assert_damage_is_found(data, decode)
 
 

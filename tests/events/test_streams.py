@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,11 @@ words = st.sampled_from(FLOAT_BITS) | st.integers(0, 2**64 - 1)
 shapes = hnp.array_shapes(min_dims=2, max_dims=3, min_side=0, max_side=5)
 
 
+PLENTY = 1 << 20
+
+
 def reread(writer: StreamWriter) -> StreamReader:
-    return StreamReader(writer.finish())
+    return StreamReader(writer.finish(), PLENTY)
 
 
 @given(hnp.arrays(np.int64, shapes, elements=integers, fill=integers))
@@ -49,7 +53,7 @@ def test_narrow_changes_read_as_wide_ones(changes: np.ndarray) -> None:
     wide.changes(changes.astype(np.int64))
     data = narrow.finish()
     assert data == wide.finish()
-    np.testing.assert_array_equal(StreamReader(data).changes(changes.size), changes.reshape(-1))
+    np.testing.assert_array_equal(StreamReader(data, PLENTY).changes(changes.size), changes.reshape(-1))
 
 
 def test_arrays_come_in_order_and_can_be_passed_over() -> None:
@@ -61,12 +65,12 @@ def test_arrays_come_in_order_and_can_be_passed_over() -> None:
     writer.bits(np.eye(64, 16, dtype=np.uint8))
     writer.floats(noise + 1)
     data = writer.finish()
-    reader = StreamReader(data)
+    reader = StreamReader(data, PLENTY)
     np.testing.assert_array_equal(reader.floats(noise.shape), noise)
     np.testing.assert_array_equal(reader.integers(calm.shape), calm)
     np.testing.assert_array_equal(reader.bits((64, 16)), np.eye(64, 16))
     np.testing.assert_array_equal(reader.floats(noise.shape), noise + 1)
-    reader = StreamReader(data)
+    reader = StreamReader(data, PLENTY)
     reader.skip()
     np.testing.assert_array_equal(reader.integers(calm.shape), calm)
     reader.bits((64, 16))
@@ -99,10 +103,10 @@ def packed() -> bytes:
 def test_what_is_packed_comes_back() -> None:
     got = Packed(packed(), MAGIC)
     assert got.header["what"] == "größe"
-    np.testing.assert_array_equal(got.reader("first").raw(np.int64, (5,)), np.arange(5))
-    assert got.reader("second").floats((6, 7)).shape == (6, 7)
+    np.testing.assert_array_equal(got.reader("first", 1, 40).raw(np.int64, (5,)), np.arange(5))
+    assert got.reader("second", 1, 6 * 7 * 8).floats((6, 7)).shape == (6, 7)
     with pytest.raises(BadBlock, match="no stream 'third': it has first, second"):
-        got.reader("third")
+        got.reader("third", 1, PLENTY)
 
 
 def test_any_changed_or_missing_byte_is_found() -> None:
@@ -153,6 +157,37 @@ def test_a_stream_of_anything(data: bytes) -> None:
     ]
     for read in reads:
         try:
-            read(block.reader("a"))
+            read(block.reader("a", 1, PLENTY))
         except BadBlock:
             continue
+
+
+# --- hostile ---------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_inflates_to_too_much_is_not_inflated() -> None:
+    """A hundred MiB of zeros take 100 kB, deflated."""
+    bomb = StreamWriter()
+    bomb.raw(np.zeros(100 << 20, dtype=np.uint8))
+    block = Packed(pack(MAGIC, {}, {"a": bomb.finish()}), MAGIC)
+    tracemalloc.start()
+    with pytest.raises(BadBlock, match="has more than 8010 bytes"):
+        block.reader("a", 1, 8000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("inner", ["[" * 100_000, '{"a":' * 100_000])
+def test_a_header_too_deep_to_be_read(inner: str) -> None:
+    with pytest.raises(BadBlock, match="RecursionError"):
+        Packed(header_only(b'{"streams":{},"a":' + inner.encode()), MAGIC)
+
+
+@pytest.mark.parametrize("n", ["-1", "65", "1.0", "true", "null", '"3"', "[3]", "1e400"])
+def test_a_number_of_things_that_is_none(n: str) -> None:
+    block = Packed(header_only(b'{"streams":{},"steps":%s}' % n.encode()), MAGIC)
+    with pytest.raises(BadBlock, match=r"has .* steps: expected a number up to 64"):
+        block.count("steps", 64)
+    with pytest.raises(BadBlock, match="has None sites"):
+        block.count("sites", 64)

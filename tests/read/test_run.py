@@ -13,10 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from gradprof.events import tags
-from gradprof.events.block import decode_hist
+from gradprof.events.block import EncodedHist
 from gradprof.events.framing import frame, read_records, summary_event, version_event
 from gradprof.events.summary import json_value
-from gradprof.read import run as run_module
 from gradprof.read.find import find_event_file, find_runs
 from gradprof.read.run import Run, load
 from gradprof.record.figures import FIELDS, TensorStats
@@ -416,7 +415,7 @@ def test_rows_can_be_read_without_their_histograms(tmp_path: Path) -> None:
     without(path, tags.HistTag)
     run = load(path)
     assert run.table("abs_max").tolist() == [[1.0], [2.0]]
-    with pytest.raises(ValueError, match=r"rows/0000000_0000000000: group 0 of its histograms is missing"):
+    with pytest.raises(ValueError, match=r"has no 'gradprof/hist/0000000_0000000000/00of01': its file was"):
         run.hist("param/a")
 
 
@@ -435,7 +434,8 @@ def test_one_site_is_read_from_its_group_alone(tmp_path: Path, monkeypatch: pyte
     write_run(tmp_path, training.labels, (StepRecord(i, 1.7e9, row) for i, row in enumerate(rows)))
     loaded = load(tmp_path)
     decoded = []
-    monkeypatch.setattr(run_module, "decode_hist", lambda data: decoded.append(data) or decode_hist(data))
+    hist = EncodedHist.hist
+    monkeypatch.setattr(EncodedHist, "hist", lambda group: decoded.append(group) or hist(group))
     for site in (0, 24, 25, 99):
         decoded.clear()
         np.testing.assert_array_equal(loaded.hist(training.labels[site]), rows["hist"][:, site])

@@ -12,10 +12,10 @@ from tensorboard.data.provider import TensorDatum, TensorTimeSeries
 from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client
 
-from gradprof.events import tags
+from gradprof.read.source import HEADER, PLUGIN_NAME, Missing, Piece
 from gradprof.tab import provider as store_module
 from gradprof.tab.plugin import GradientsPlugin
-from gradprof.tab.provider import Asker, Missing, Piece, Store
+from gradprof.tab.provider import Asker, Store
 from gradprof.tab.routes import ROUTES
 from runs import python
 
@@ -57,7 +57,7 @@ class Provider:
 
 
 def pieces(*names: str, wall_time: float = 5.0) -> list[Piece]:
-    return [Piece("run", tags.PLUGIN_NAME, name, wall_time) for name in names]
+    return [Piece(PLUGIN_NAME, name, wall_time) for name in names]
 
 
 def client(provider: Any, route: str) -> Client:
@@ -88,7 +88,7 @@ def test_one_run_that_fails_does_not_hide_the_others(monkeypatch: pytest.MonkeyP
         raise ZeroDivisionError
 
     monkeypatch.setattr(runs, "open_run", fail)
-    reply = client(Provider({tags.HEADER: b"{}"}), "runs").get("/runs")
+    reply = client(Provider({HEADER: b"{}"}), "runs").get("/runs")
     (run,) = reply.json["runs"]
     assert "ZeroDivisionError" in run["error"]
 
@@ -98,13 +98,15 @@ def test_pieces_are_read_once_in_order_and_in_batches() -> None:
     provider = Provider({name: name.encode() for name in names})
     store = Store(provider)
     for _ in range(2):
-        read = store.read(ASKER, pieces(*reversed(names)), store_module.BATCH_BYTES // 30, bytes.decode)
+        read = store.read(
+            ASKER, "run", pieces(*reversed(names)), store_module.BATCH_BYTES // 30, bytes.decode
+        )
         assert list(read) == names[::-1]
     assert provider.read == [30, 30, 30, 10]
-    list(store.read(ASKER, pieces("000", wall_time=6.0), 1, bytes.decode))
+    list(store.read(ASKER, "run", pieces("000", wall_time=6.0), 1, bytes.decode))
     assert provider.read[-1] == 1  # recorded anew, so read anew
     with pytest.raises(Missing, match="nope"):
-        list(store.read(ASKER, pieces("000", "nope"), 1, bytes.decode))
+        list(store.read(ASKER, "run", pieces("000", "nope"), 1, bytes.decode))
 
 
 def test_tags_are_listed_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +133,7 @@ def test_several_threads_get_the_same() -> None:
     found: list[int] = []
 
     def read() -> None:
-        for data in store.read(ASKER, pieces(*names), store_module.BATCH_BYTES // 7, bytes):
+        for data in store.read(ASKER, "run", pieces(*names), store_module.BATCH_BYTES // 7, bytes):
             found.append(len(data))
 
     threads = [threading.Thread(target=read) for _ in range(6)]

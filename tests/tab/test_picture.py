@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradprof.read.recording import LEVELS
 from gradprof.tab import picture
 from gradprof.tab.query import BadRequest
 
@@ -19,8 +20,8 @@ columns = st.integers(1, 4096)
 def test_a_picture_is_as_fine_as_it_can_show_and_as_can_be_paid(
     n: int, columns: int, budget: tuple[int, int, int]
 ) -> None:
-    affordable = dict(zip(picture.LEVELS, budget, strict=True))
-    payable = [level for level in picture.LEVELS if math.ceil(n / level) <= affordable[level]]
+    affordable = dict(zip(LEVELS, budget, strict=True))
+    payable = [level for level in LEVELS if math.ceil(n / level) <= affordable[level]]
     enough = [level for level in payable if math.ceil(n / level) >= columns]
     level = picture.choose_level(n, columns, affordable)
     assert level == (max(enough) if enough else min(payable, default=None))
@@ -60,7 +61,7 @@ def test_a_window_grows_to_whole_base_columns(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 10_000))
     start = data.draw(st.integers(0, n))
     stop = data.draw(st.integers(start, n))
-    level = data.draw(st.sampled_from(picture.LEVELS))
+    level = data.draw(st.sampled_from(LEVELS))
     first, last = picture.align(start, stop, level, n)
     assert first <= start <= stop <= last <= n
     assert first % level == 0

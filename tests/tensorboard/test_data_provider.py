@@ -16,7 +16,7 @@ from tensorboard.util import grpc_util
 
 import gradprof
 from gradprof.events import tags
-from gradprof.events.block import EncodedRows, decode_hist
+from gradprof.events.block import EncodedHist, EncodedRows
 from gradprof.kernels.row import ROW_DTYPE
 
 
@@ -70,7 +70,7 @@ def test_every_row_comes_back(provider: Any, logdir: Path) -> None:
         for name in fields.dtype.names or ():
             rows[name][tag.ordinal : tag.ordinal + len(fields)] = fields[name]
     for tag in map(tags.parse, hists):
-        hist = decode_hist(hists[str(tag)].tobytes())
+        hist = EncodedHist(hists[str(tag)].tobytes()).hist()
         sites = tags.group_sites(tag.group, tag.n_groups, len(run.sites))
         rows["hist"][tag.ordinal : tag.ordinal + len(hist), sites] = hist
     for step in run.steps:

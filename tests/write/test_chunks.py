@@ -65,7 +65,7 @@ def assert_is_pooled(chunk: Chunk, rows: np.ndarray, steps: np.ndarray) -> None:
         np.testing.assert_array_equal(chunk.hist[name], expected)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(0, 1100), max_size=12))
 def test_pooled_is_pooled_from_rows_however_they_come(cuts: list[int]) -> None:
     rows, steps = hostile_rows(1100), np.arange(1100) ** 2

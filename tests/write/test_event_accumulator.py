@@ -18,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, DATA_CLASS_T
 from tensorboard.util import tensor_util
 
 from gradprof.events import tags
-from gradprof.events.block import EncodedRows, decode_hist
+from gradprof.events.block import EncodedHist, EncodedRows
 from gradprof.read.run import Run, load
 from gradprof.record.step import StepRecord
 from gradprof.write.stock.pace import SUMMARY_TAGS
@@ -163,7 +163,7 @@ def test_blocks(seen: EventAccumulator, run: Run) -> None:
     fields = np.concatenate([block.fields() for block in blocks])
     for name in fields.dtype.names or ():
         assert fields[name].tobytes() == written[name].tobytes(), name
-    hists = [decode_hist(content(seen, tag, "gradprof_hist")) for _, tag in BLOCKS]
+    hists = [EncodedHist(content(seen, tag, "gradprof_hist")).hist() for _, tag in BLOCKS]
     np.testing.assert_array_equal(np.concatenate(hists), written["hist"])
     np.testing.assert_array_equal(fields["numel"], np.nan_to_num(run.table("numel")))
 

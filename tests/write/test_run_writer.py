@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradprof.events import tags
+from gradprof.events import block, tags
 from gradprof.events.framing import frame, read_records, summary_event
 from gradprof.events.summary import bytes_value
 from gradprof.read.run import load
@@ -50,10 +50,10 @@ def test_blocks_hold_64_steps(tmp_path: Path) -> None:
 
 
 def test_blocks_hold_no_more_bytes_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_writer, "BLOCK_BYTES", 10 * 2 * 1152 + 1151)
+    monkeypatch.setattr(block, "BLOCK_BYTES", 10 * 2 * 1152 + 1151)
     path = write_run(tmp_path / "ten", ["param/a", "param/b"], many(25))
     assert block_ends(path) == [9, 19, 24]
-    monkeypatch.setattr(run_writer, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(block, "BLOCK_BYTES", 100)
     path = write_run(tmp_path / "one", ["param/a", "param/b"], many(3))
     assert block_ends(path) == [0, 1, 2]
     np.testing.assert_array_equal(load(path).table("abs_max"), [[1, 2], [2, 3], [3, 4]])
@@ -163,7 +163,7 @@ def record_ends(path: Path) -> list[int]:
 def test_a_file_cut_anywhere_loads_up_to_the_last_whole_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_writer, "BLOCK_STEPS", 8)
+    monkeypatch.setattr(block, "BLOCK_STEPS", 8)
     whole = write_run(tmp_path / "whole", ["param/a", "param/b"], many(40))
     data, ends = whole.read_bytes(), record_ends(whole)
     n_read = [len(block_ends_before) for block_ends_before in blocks_before(whole)]
@@ -206,10 +206,10 @@ def test_a_damaged_byte_ends_the_run_before_it(tmp_path: Path) -> None:
 
 def test_a_block_of_another_format_is_named(tmp_path: Path) -> None:
     path = write_run(tmp_path, ["param/a"], many(3, 1))
-    value = bytes_value(str(tags.RowsTag(7, 3)), b"GPB9" + bytes(30))
+    value = bytes_value(str(tags.RowsTag(1, 3)), b"GPB9" + bytes(30))
     path.write_bytes(path.read_bytes() + frame(summary_event(1.0, 9, value)))
     with pytest.raises(
-        ValueError, match=r"gradprof/rows/0000007_0000000003: expected a block .* got b'GPB9'"
+        ValueError, match=r"gradprof/rows/0000001_0000000003: expected a block .* got b'GPB9'"
     ):
         load(path)
 

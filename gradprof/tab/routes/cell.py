@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from gradprof.read.columns import PRESENCE, Metrics, base_columns
+from gradprof.read.recording import LEVELS, Recording
 from gradprof.record.figures import COUNT_FIELDS, FIELDS, derive
 from gradprof.record.metrics import METRICS
-from gradprof.tab.columns import PRESENCE, Metrics, base_columns
 from gradprof.tab.opening import requested_run
-from gradprof.tab.picture import LEVELS
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import BadRequest, Query
-from gradprof.tab.recording import Recording
 from gradprof.tab.replies import number
 
 
@@ -30,7 +29,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
     row = moment.fields[site]
     columns = Metrics(METRICS, [site]).of_steps(recording, ordinal, ordinal + 1)
     return {
-        "run": recording.run,
+        "run": query.text("run"),
         "site": recording.sites[site]["label"],
         "step": moment.step,
         "ordinal": ordinal,

@@ -12,21 +12,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradprof.read.columns import PRESENCE, Metrics, base_columns
+from gradprof.read.recording import Recording
+from gradprof.read.source import UnreadableRun
 from gradprof.record.columns import Columns
 from gradprof.record.metrics import METRICS
 from gradprof.record.sites import KINDS
-from gradprof.tab.columns import PRESENCE, Metrics, base_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import align, cell_flags, colour_limits, column_bounds, level_for, places
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import Query
-from gradprof.tab.recording import Recording, UnreadableRun
 from gradprof.tab.replies import Arrays
 
 AFFORDABLE = {1: 5 << 17, 8: 1 << 22, 64: 1 << 24}
 """Values of one metric that may be read for one picture, at each level: rows must be decoded as a whole."""
 AFFORDABLE_CELLS = 1 << 23
 _LIMIT_COLUMNS = 64
+_LIMITS_BYTES = 200
 _KINDS = ("all", *KINDS)
 
 
@@ -48,7 +50,7 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     except UnreadableRun:  # damaged elsewhere: what can be seen is to be seen
         low, high = colour_limits(picture[metric])
     header = {
-        "run": recording.run,
+        "run": query.text("run"),
         "metric": metric,
         "from": start,
         "to": stop,
@@ -62,12 +64,15 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
 
 
 def _limits(recording: Recording, metric: str, kind: str, sites: Sequence[int]) -> tuple[float, float]:
-    known = recording.colour_limits
-    if (metric, kind) not in known:
+    """From the whole run; worked out once."""
+    key = "colour limits", recording.version, metric, kind
+    limits: tuple[float, float] | None = recording.source.remembered(key)
+    if limits is None:
         level = level_for(recording.n, recording.n_sites, _LIMIT_COLUMNS, AFFORDABLE)
         columns = base_columns(recording, level, 0, recording.n, Metrics({metric}, sites))
-        known[metric, kind] = colour_limits(columns[metric])
-    return known[metric, kind]
+        limits = colour_limits(columns[metric])
+        recording.source.remember(key, limits, _LIMITS_BYTES)
+    return limits
 
 
 def _arrays(picture: Columns, metric: str) -> dict[str, np.ndarray]:

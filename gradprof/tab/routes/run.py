@@ -18,13 +18,13 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
     recording = requested_run(store, asker, query)
     header = recording.header
     return {
-        "run": recording.run,
+        "run": query.text("run"),
         "model": header["model"],
         "version": recording.version,
         "n": recording.n,
         "first_step": recording.first_step,
         "last_step": recording.last_step,
-        "threshold": header["options"]["threshold"],
+        "threshold": recording.threshold,
         "observe": header["options"].get("observe"),
         "sites": [{**site, "shape": recording.shapes.get(site["label"])} for site in recording.sites],
         "metrics": [{"name": metric.name, "title": metric.title} for metric in METRICS.values()],

@@ -6,10 +6,11 @@ from typing import Any
 
 from tensorboard.util import tb_logging
 
+from gradprof.read.recording import Recording
+from gradprof.read.source import UnreadableRun
 from gradprof.tab.opening import open_run
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import BadRequest, Query
-from gradprof.tab.recording import Recording, UnreadableRun
 
 logger = tb_logging.get_logger()
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradprof.kernels.bins import BIN_EDGES
+from gradprof.read.columns import Distribution, base_columns
 from gradprof.record.columns import Columns
 from gradprof.record.figures import quantile
-from gradprof.tab.columns import Distribution, base_columns
 from gradprof.tab.opening import requested_run
 from gradprof.tab.picture import align, column_bounds, level_for, places
 from gradprof.tab.provider import Asker, Store
@@ -35,7 +34,7 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
     base = base_columns(recording, level, start, stop, Distribution(site))
     picture = base.pooled(column_bounds(len(base), columns))
     header = {
-        "run": recording.run,
+        "run": query.text("run"),
         "site": site,
         "label": recording.sites[site]["label"],
         "from": start,
@@ -43,8 +42,8 @@ def answer(store: Store, asker: Asker, query: Query) -> Arrays:
         "n": recording.n,
         "level": level,
         "truncated": len(picture) < min(columns, stop - start),
-        "threshold": recording.header["options"]["threshold"],
-        "bin_edges_log10": numbers(np.log10(BIN_EDGES)),
+        "threshold": recording.threshold,
+        "bin_edges_log10": numbers(np.log10(recording.bin_edges)),
     }
     return Arrays(header, {**places(picture), **_arrays(picture)})
 

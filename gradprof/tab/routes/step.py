@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from gradprof.read.columns import Metrics
+from gradprof.read.recording import Recording
 from gradprof.record.metrics import METRICS
-from gradprof.tab.columns import Metrics
 from gradprof.tab.opening import requested_run
 from gradprof.tab.provider import Asker, Store
 from gradprof.tab.query import MAX_INTEGER, BadRequest, Query
-from gradprof.tab.recording import Recording
 from gradprof.tab.replies import number, numbers
 
 
@@ -26,7 +26,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
     moment = recording.moment(ordinal)
     columns = Metrics(METRICS, range(recording.n_sites)).of_steps(recording, ordinal, ordinal + 1)
     return {
-        "run": recording.run,
+        "run": query.text("run"),
         "step": moment.step,
         "ordinal": ordinal,
         "wall_time": moment.wall_time,
@@ -38,7 +38,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
 
 def _ordinal(recording: Recording, query: Query) -> int:
     if recording.n == 0:
-        raise BadRequest(f"the run {recording.run!r} has no observed step yet")
+        raise BadRequest(f"{recording.source.name} has no observed step yet")
     if query.has("ordinal") == query.has("step"):
         raise BadRequest("expected either 'ordinal' or 'step'")
     if query.has("ordinal"):
@@ -47,7 +47,7 @@ def _ordinal(recording: Recording, query: Query) -> int:
     ordinal = recording.ordinal_of(step)
     if ordinal is None:
         raise BadRequest(
-            f"step {step} was not observed: the run {recording.run!r} has {recording.n} steps "
+            f"step {step} was not observed: {recording.source.name} has {recording.n} steps "
             f"from {recording.step_at(0)} to {recording.step_at(recording.n - 1)}"
         )
     return ordinal

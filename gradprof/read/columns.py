@@ -60,7 +60,7 @@ class Metrics:
 
     def of_chunks(self, recording: Recording, level: int, chunks: range) -> Iterator[Columns]:
         """See `Wanted`."""
-        return (part.columns(self.names, self.sites) for part in recording.pooled(level, chunks))
+        return recording.pooled(level, chunks, self.names, self.sites)
 
     def of_steps(self, recording: Recording, start: int, stop: int) -> Columns:
         """See `Wanted`."""
@@ -86,17 +86,16 @@ class Distribution:
     def of_chunks(self, recording: Recording, level: int, chunks: range) -> Iterator[Columns]:
         """See `Wanted`; there are none but of `HIST_LEVEL`."""
         assert level == HIST_LEVEL or not chunks
-        for places, hist in zip(
-            recording.pooled(level, chunks), recording.pooled_hist(chunks, self.site), strict=True
-        ):
-            yield _placed(places.columns((), ()), hist)
+        steps = recording.pooled(level, chunks, (), ())
+        for placed, hist in zip(steps, recording.pooled_hist(chunks, self.site), strict=True):
+            yield _placed(placed, hist)
 
     def of_steps(self, recording: Recording, start: int, stop: int) -> Columns:
         """See `Wanted`."""
         blocks = recording.blocks.holding(start, stop)
         parts = [_placed(_NO_PLACES, NO_DISTRIBUTION)]
         for rows, hist in zip(recording.rows(blocks), recording.hist(blocks, self.site), strict=True):
-            fields = rows.fields(_DISTRIBUTION_FIELDS)[:, self.site]
+            fields = recording.fields(rows, _DISTRIBUTION_FIELDS)[:, self.site]
             steps = Columns({"first_step": rows.steps, "last_step": rows.steps}, PLACE_RULES)
             parts.append(_placed(steps, distribution(fields, hist)))
         return joined(parts).within(recording.blocks.within(start, stop))
@@ -122,7 +121,7 @@ def _of_rows(
     unknown = [i for i, part in parts.items() if not part]
     few = len(unknown) <= _FEW_BLOCKS
     for i, rows in zip(unknown, recording.rows(unknown, keep=few), strict=True):
-        fields = rows.fields(_fields_of(metrics))
+        fields = recording.fields(rows, _fields_of(metrics))
         parts[i] = {_STEPS: rows.steps, **{name: METRICS[name].of(fields) for name in metrics}}
         recording.remember(i, parts[i])
     within = recording.blocks.within(start, stop)

@@ -165,8 +165,8 @@ def _introduction(training: Training, prof: Profiler | None) -> str:
 
 def _report(prof: Profiler) -> None:
     import gradprof
-    from gradprof.diagnosis.answer import answer
+    from gradprof.report.answer import answer_text
 
-    print(f"\n{answer(gradprof.load(prof.logdir))}\n")
+    print(f"\n{answer_text(gradprof.load(prof.logdir))}\n")
     print(f"Run: {prof.logdir}")
     print(f"tensorboard --logdir {shlex.quote(str(prof.logdir.parent))}")

@@ -1,79 +1,121 @@
-"""The whole-run answer: did any partial gradient reach the threshold? Where, when, how many?"""
+"""Facts for the whole-run answer: did any partial gradient reach the threshold? Where, when, how many?"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from gradprof.read.run import Run
 from gradprof.record.sites import KINDS
 
-from .totals import SiteFigures, site_figures
+from .totals import SiteTotals
 
 
-def answer(run: Run) -> str:
-    """A few lines of plain text, at most 80 columns but for long site names."""
-    return describe(run, site_figures(run))
+@dataclass(frozen=True)
+class Found:
+    """Something that happened at a step in a site."""
+
+    step: int
+    site: str
 
 
-def describe(run: Run, figures: list[SiteFigures]) -> str:
-    """`answer` from figures already there."""
-    lines = [f"Did any partial gradient reach {run.threshold:g} in magnitude?"]
-    if not any(site.steps_seen for site in figures):
-        return "\n".join([*lines, "  Unknown: no gradient was recorded in this run."])
-    for kind in KINDS:
-        of_kind = [site for site in figures if site.site.startswith(f"{kind}/") and site.steps_seen]
-        if of_kind:
-            lines.extend(_about_kind(run, kind, of_kind))
-    lines.extend(_about_non_finite(figures))
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class KindAnswer:
+    """What sites of one kind did.
+
+    Attributes:
+        n_values: all that came, of which `n_above` reached the threshold, in `steps_above` steps.
+        first_above: None if none did.
+        abs_max, largest: the largest magnitude and where; NaN and None if no value was finite.
+    """
+
+    kind: str
+    n_values: int
+    n_above: int
+    steps_above: int
+    first_above: Found | None
+    abs_max: float
+    largest: Found | None
 
 
-def _about_kind(run: Run, kind: str, figures: list[SiteFigures]) -> list[str]:
-    indices = [site.order for site in figures]
-    tables = run.tables(("numel", "n_above"))
-    above = np.nan_to_num(tables["n_above"][:, indices])
-    n_above, n_values = int(above.sum()), int(np.nansum(tables["numel"][:, indices]))
-    finite = [site for site in figures if not np.isnan(site.abs_max)]
-    if not finite:
-        return [f"  Unknown, {KINDS[kind].meaning}: none of {n_values:,} values was finite."]
-    lines = []
-    if n_above:
-        n_steps = int((above.sum(axis=1) > 0).sum())
-        first = min(figures, key=lambda site: _order(site.first_above_step))
-        lines += [
-            f"  Yes, {KINDS[kind].meaning}: {n_above:,} of {n_values:,} values,"
-            f" in {n_steps:,} of {len(run.steps):,} steps;",
-            f"    first at step {first.first_above_step} in {first.site};",
-        ]
-    else:
-        lines.append(f"  No, {KINDS[kind].meaning}: none of {n_values:,} values;")
-    largest = max(finite, key=lambda site: site.abs_max)
-    value = _rounded(largest.abs_max, run.threshold)
-    lines.append(f"    the largest was {value}, at step {largest.abs_max_step} in {largest.site}.")
-    return lines
+@dataclass(frozen=True)
+class NonFinite:
+    """NaN and inf: how many, in how many sites, and where first."""
+
+    n_values: int
+    n_sites: int
+    first: Found
 
 
-def _about_non_finite(figures: list[SiteFigures]) -> list[str]:
-    broken = [site for site in figures if site.n_non_finite]
-    if not broken:
-        return []
-    first = min(broken, key=lambda site: _order(site.first_non_finite_step))
-    total = sum(site.n_non_finite for site in broken)
-    return [
-        f"  NaN or inf: {_counted(total, 'value')} in {_counted(len(broken), 'site')}, "
-        f"first at step {first.first_non_finite_step} in {first.site}."
+@dataclass(frozen=True)
+class Answer:
+    """Of some sites of a run.
+
+    Attributes:
+        threshold, n_steps: of the run.
+        kinds: those of which a gradient came, in the order of `KINDS`.
+        non_finite: None where every value was finite.
+    """
+
+    threshold: float
+    n_steps: int
+    kinds: list[KindAnswer]
+    non_finite: NonFinite | None
+
+
+def answer(
+    sites: Sequence[SiteTotals], steps_above: Mapping[str, int], n_steps: int, threshold: float
+) -> Answer:
+    """The answer about some sites of a run.
+
+    Args:
+        sites: in any order.
+        steps_above: of each kind, in how many steps some of these sites reached the threshold.
+    """
+    in_order = sorted(sites, key=lambda site: site.order)
+    kinds = [
+        _about_kind(kind, of_kind, steps_above[kind])
+        for kind in KINDS
+        if (of_kind := [site for site in in_order if site.kind == kind and site.steps_seen])
     ]
+    return Answer(threshold, n_steps, kinds, _non_finite(in_order))
 
 
-def _rounded(value: float, threshold: float) -> str:
-    """Three digits, or all of them where three would put it on the wrong side of the threshold."""
-    text = f"{value:.3g}"
-    return text if (float(text) >= threshold) == (value >= threshold) else repr(value)
+def _about_kind(kind: str, sites: Sequence[SiteTotals], steps_above: int) -> KindAnswer:
+    first = min(sites, key=lambda site: _order(site.first_above_step))
+    finite = [site for site in sites if not math.isnan(site.abs_max)]
+    largest = max(finite, key=lambda site: site.abs_max, default=None)
+    return KindAnswer(
+        kind=kind,
+        n_values=sum(site.numel for site in sites),
+        n_above=sum(site.n_above for site in sites),
+        steps_above=steps_above,
+        first_above=_found(first.first_above_step, first),
+        abs_max=largest.abs_max if largest else math.nan,
+        largest=_found(largest.abs_max_step, largest) if largest else None,
+    )
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+_BACKWARD = {"output": 0, "input": 1, "param": 2}
+"""In which order a backward pass has the gradients of one module."""
+
+
+def _non_finite(sites: Sequence[SiteTotals]) -> NonFinite | None:
+    """Of several sites that have their first at the same step the one that a backward pass comes to first is
+    named: outputs before parameters, and what stands last in the model."""
+    broken = [site for site in sites if site.n_non_finite]
+    if not broken:
+        return None
+    first_step = min(_order(site.first_non_finite_step) for site in broken)
+    at_first = [site for site in broken if site.first_non_finite_step == first_step]
+    first = min(at_first, key=lambda site: (_BACKWARD.get(site.kind, 2), -site.order))
+    n_values = sum(site.n_non_finite for site in broken)
+    return NonFinite(n_values, len(broken), Found(int(first_step), first.site))
+
+
+def _found(step: int | None, site: SiteTotals) -> Found | None:
+    return None if step is None else Found(step, site.site)
 
 
 def _order(step: int | None) -> float:
-    return float("inf") if step is None else step
+    return math.inf if step is None else step

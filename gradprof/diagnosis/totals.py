@@ -1,29 +1,26 @@
-"""The figures of each site over a whole run."""
+"""What one site did over a whole run."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from gradprof.read.run import Run
-
-_FIELDS = ("numel", "n_zero", "n_nan", "n_inf", "n_above", "abs_max", "l2")
+from gradprof.record.columns import Columns
 
 
 @dataclass(frozen=True)
-class SiteFigures:
+class SiteTotals:
     """One site over a run. Steps are step numbers, None where there is none; shares are of all values."""
 
     order: int
     site: str
     steps_seen: int
     """Steps in which a gradient came."""
+    numel: int
+    """Values of all these steps together."""
     abs_max: float
     abs_max_step: int | None
-    l2_median: float
-    """Of the steps with a finite value."""
     l2_last: float
     """Of the last step in which a gradient came; NaN if nothing in it was finite."""
     zero_share: float
@@ -33,47 +30,44 @@ class SiteFigures:
     first_above_step: int | None
     n_non_finite: int
     first_non_finite_step: int | None
-    log10_l2: npt.NDArray[np.float64]
-    """log10 of the norm at every step; NaN where it is 0 or missing."""
+
+    @property
+    def kind(self) -> str:
+        """As in `record.sites.KINDS`."""
+        return self.site.partition("/")[0]
 
 
-def site_figures(run: Run) -> list[SiteFigures]:
-    """The figures of every site, in model order."""
-    tables = run.tables(_FIELDS)
+def site_totals(labels: Sequence[str], totals: Columns) -> list[SiteTotals]:
+    """Every site, in model order.
+
+    Args:
+        totals: one column, see `record.totals`.
+    """
+    by_name = {name: values[0].tolist() for name, values in totals.arrays.items() if values.ndim == 2}
     return [
-        _figures_of(run, i, {name: table[:, i] for name, table in tables.items()})
-        for i in range(len(run.sites))
+        _of_site(i, label, {name: values[i] for name, values in by_name.items()})
+        for i, label in enumerate(labels)
     ]
 
 
-def _figures_of(run: Run, i: int, columns: dict[str, npt.NDArray[np.float64]]) -> SiteFigures:
-    seen = ~np.isnan(columns["numel"])
-    numel = float(columns["numel"][seen].sum())
-    non_finite = columns["n_nan"] + columns["n_inf"]
-    abs_max = columns["abs_max"]
-    finite = ~np.isnan(abs_max)
-    l2 = np.where(finite, columns["l2"], np.nan)  # a step of NaN alone has no norm, not one of 0
-    with np.errstate(divide="ignore"):
-        log10_l2 = np.log10(l2)
-    log10_l2[~np.isfinite(log10_l2)] = np.nan
-    return SiteFigures(
-        order=i,
-        site=run.sites[i],
-        steps_seen=int(seen.sum()),
-        abs_max=float(np.nanmax(abs_max)) if finite.any() else float("nan"),
-        abs_max_step=int(run.steps[np.nanargmax(abs_max)]) if finite.any() else None,
-        l2_median=float(np.median(l2[finite])) if finite.any() else float("nan"),
-        l2_last=float(l2[seen][-1]) if seen.any() else float("nan"),
-        zero_share=float(columns["n_zero"][seen].sum()) / numel if numel else float("nan"),
-        above_share=float(columns["n_above"][seen].sum()) / numel if numel else float("nan"),
-        n_above=int(columns["n_above"][seen].sum()),
-        first_above_step=_first(run, columns["n_above"]),
-        n_non_finite=int(non_finite[seen].sum()),
-        first_non_finite_step=_first(run, non_finite),
-        log10_l2=log10_l2,
+def _of_site(order: int, label: str, of: dict[str, float]) -> SiteTotals:
+    numel = int(of["numel"])
+    return SiteTotals(
+        order=order,
+        site=label,
+        steps_seen=int(of["steps_seen"]),
+        numel=numel,
+        abs_max=of["abs_max"],
+        abs_max_step=_step(of["abs_max_step"]),
+        l2_last=of["l2_last"],
+        zero_share=of["n_zero"] / numel if numel else math.nan,
+        above_share=of["n_above"] / numel if numel else math.nan,
+        n_above=int(of["n_above"]),
+        first_above_step=_step(of["first_above_step"]),
+        n_non_finite=int(of["n_non_finite"]),
+        first_non_finite_step=_step(of["first_non_finite_step"]),
     )
 
 
-def _first(run: Run, counts: npt.NDArray[np.float64]) -> int | None:
-    positive = np.flatnonzero(np.nan_to_num(counts) > 0)
-    return int(run.steps[positive[0]]) if positive.size else None
+def _step(value: float) -> int | None:
+    return None if math.isnan(value) else int(value)

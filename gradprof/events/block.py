@@ -30,8 +30,8 @@ BLOCK_BYTES = 32 << 20
 ROW_BYTES = ROW_DTYPE.itemsize
 FIELDS_BYTES = FIELDS_DTYPE.itemsize
 
-ROWS_MAGIC = b"GPR2"
-HIST_MAGIC = b"GPH2"
+ROWS_MAGIC = b"GPR3"
+HIST_MAGIC = b"GPH3"
 
 _INTEGERS = ("n_obs", "numel", "n_nan", "n_inf", "n_zero", "n_above", "argmax")
 _FLOATS = tuple(name for name in ROW_DTYPE.names or () if ROW_DTYPE[name] == np.float64)

@@ -20,8 +20,8 @@ from .block import read_hist, write_hist
 from .streams import Packed, StreamWriter, pack
 from .tags import CHUNK_STEPS, MOST_SITES
 
-POOLED_MAGIC = b"GPP2"
-POOLED_HIST_MAGIC = b"GPM2"
+POOLED_MAGIC = b"GPP3"
+POOLED_HIST_MAGIC = b"GPM3"
 
 _GROUP_SITES = 32
 _INTEGERS = ("numel", "n_zero", "n_nan", "n_inf")

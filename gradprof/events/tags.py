@@ -16,7 +16,7 @@ from typing import NamedTuple
 PLUGIN_NAME = "gradprof"
 HIST_PLUGIN_NAME = "gradprof_hist"
 """Of the histograms, which are many: so listing the tags of the other stays short."""
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FILE_SUFFIX = ".gradprof"
 
 HEADER = "gradprof/header"
@@ -31,6 +31,8 @@ POOLED_PREFIX = "gradprof/pooled/"
 """The metrics of one chunk of `CHUNK_STEPS` ordinals, pooled by columns of `level` steps."""
 POOLED_HIST_PREFIX = "gradprof/pooled_hist/"
 """The histograms of one chunk, merged by columns of `HIST_LEVEL` steps, one group of sites a tag."""
+TOTALS_PREFIX = "gradprof/totals/"
+"""What each site did from the run's start to the end of a chunk."""
 
 CHUNK_STEPS = 512
 MOST_SITES = 1 << 20
@@ -91,13 +93,23 @@ class PooledHistTag(NamedTuple):
         return f"{POOLED_HIST_PREFIX}{self.level}/{self.chunk:07d}/{_of(self.group, self.n_groups)}"
 
 
-OwnTag = RowsTag | HistTag | PooledTag | PooledHistTag
+class TotalsTag(NamedTuple):
+    """All ordinals up to the end of a chunk."""
+
+    chunk: int
+
+    def __str__(self) -> str:
+        return f"{TOTALS_PREFIX}{self.chunk:07d}"
+
+
+OwnTag = RowsTag | HistTag | PooledTag | PooledHistTag | TotalsTag
 
 _PATTERNS: dict[type[OwnTag], re.Pattern[str]] = {
     RowsTag: re.compile(rf"{ROWS_PREFIX}(\d{{7,}})_(\d{{10,}})"),
     HistTag: re.compile(rf"{HIST_PREFIX}(\d{{7,}})_(\d{{10,}})/(\d{{2,}})of(\d{{2,}})"),
     PooledTag: re.compile(rf"{POOLED_PREFIX}(\d+)/(\d{{7,}})"),
     PooledHistTag: re.compile(rf"{POOLED_HIST_PREFIX}(\d+)/(\d{{7,}})/(\d{{2,}})of(\d{{2,}})"),
+    TotalsTag: re.compile(rf"{TOTALS_PREFIX}(\d{{7,}})"),
 }
 
 

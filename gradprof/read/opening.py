@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from .blocks import Blocks
 from .recording import Recording, telling
 from .source import HEADER, PLUGIN_NAME, Damaged, Listed, Piece, Source, UnreadableRun
 
-TagT = TypeVar("TagT", tags.RowsTag, tags.PooledTag)
+TagT = TypeVar("TagT", tags.RowsTag, tags.PooledTag, tags.TotalsTag)
 
 _READ_BYTES = 1 << 24
 
@@ -32,17 +32,14 @@ def open_recording(source: Source) -> Recording:
         header = _header(source, listing)
         parsed = [tags.parse(tag) for tag in listing]
         blocks, first, last = _blocks(source, listing, _sorted(parsed, tags.RowsTag), len(header["sites"]))
-    pooled = _sorted(parsed, tags.PooledTag)
     whole = int(blocks.starts[-1]) // tags.CHUNK_STEPS
+    pooled = _sorted(parsed, tags.PooledTag)
     chunks = {
-        level: [
-            _piece(tag, listing)
-            for place, tag in enumerate(tag for tag in pooled if tag.level == level)
-            if place == tag.chunk < whole
-        ]
+        level: _complete([tag for tag in pooled if tag.level == level], listing, whole)
         for level in tags.LEVELS
     }
-    return Recording(source, listing, header, blocks, chunks, first, last)
+    totals = _complete(_sorted(parsed, tags.TotalsTag), listing, whole)
+    return Recording(source, listing, header, blocks, chunks, totals, first, last)
 
 
 def _header(source: Source, listing: Mapping[str, Listed]) -> dict[str, Any]:
@@ -75,6 +72,13 @@ def _blocks(
         raise Damaged(f"of its blocks up to {found[-1]} one would have {n_steps.max()} steps")
     last_steps = np.array([listing[piece.tag].step for piece in pieces], dtype=np.int64)
     return Blocks(pieces, starts, last_steps), first, last
+
+
+def _complete(
+    found: Sequence[tags.PooledTag | tags.TotalsTag], listing: Mapping[str, Listed], n_chunks: int
+) -> list[Piece]:
+    """Those of the run's whole chunks, up to the first that is not there."""
+    return [_piece(tag, listing) for place, tag in enumerate(found) if place == tag.chunk < n_chunks]
 
 
 def _sorted(parsed: Iterable[Any], kind: type[TagT]) -> list[TagT]:

@@ -21,6 +21,7 @@ from gradprof.events.block import (
     whole_rows,
 )
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist, pooled_hist_groups
+from gradprof.events.totals import EncodedTotals
 from gradprof.record.columns import Columns
 
 from .blocks import Blocks
@@ -56,6 +57,7 @@ class Recording:
         listing: its tags, as they were listed.
         header: see `events.header.make_header`.
         chunks: the pooled chunks of each level that are there without a gap from the run's start.
+        totals: those up to the end of each chunk.
         first, last: the first and the last block, None before there is one.
     """
 
@@ -64,6 +66,7 @@ class Recording:
     header: Mapping[str, Any]
     blocks: Blocks
     chunks: Mapping[int, Sequence[Piece]]
+    totals: Sequence[Piece]
     first: EncodedRows | None
     last: EncodedRows | None
 
@@ -231,6 +234,15 @@ class Recording:
             with telling(self.source):
                 columns = merged.columns(site - sites.start)
             yield columns
+
+    def totals_of_chunks(self) -> Columns | None:
+        """The totals up to the end of the last chunk, None before there is one."""
+        if not self.totals:
+            return None
+        shape = 1, self.n_sites
+        (encoded,) = self._read(self.totals[-1:], self.n_sites * ROW_BYTES, EncodedTotals, [shape])
+        with telling(self.source):
+            return encoded.columns()
 
     def remembered(self, block: int, names: Iterable[str]) -> dict[str, np.ndarray]:
         """What `remember` was given of a block under these names; nothing if one of them is gone."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradprof.events.block import EncodedRows
+from gradprof.record.columns import Columns
 from gradprof.record.figures import FIELDS, derive
 from gradprof.record.sites import near_names
 from gradprof.record.step import Record
@@ -19,6 +20,7 @@ from gradprof.record.step import Record
 from .find import find_event_file
 from .opening import open_recording
 from .source import FileSource
+from .totals import run_totals
 
 FloatArray = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
@@ -56,6 +58,8 @@ class Run:
         waits: of these, waited for the writer, float64 `[steps]`.
         scalars: what `prof.log` was given, by name.
         shapes: of each site's gradient as first seen, by label.
+        totals: what each site did over the whole run, one column of `record.totals`; of a long run it takes
+            next to nothing to read.
         truncated: the file ends inside a record: cut off, or being written just now.
     """
 
@@ -102,6 +106,10 @@ class Run:
     @cached_property
     def shapes(self) -> dict[str, list[int]]:
         return self._recording.shapes_in(self._blocks)
+
+    @cached_property
+    def totals(self) -> Columns:
+        return run_totals(self._recording)
 
     def table(self, field: str) -> FloatArray:
         """One figure of every step and site, float64 `[steps, sites]`; NaN where no gradient came.

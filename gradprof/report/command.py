@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradprof.diagnosis.totals import SiteFigures
     from gradprof.read.run import Run
+
+    from .figures import SiteFigures
 
 _DESCRIPTION = """\
 What the gradients of a run did, site by site: the largest magnitude and when,
@@ -18,14 +19,14 @@ median and last L2 norm, share of zeros and of magnitudes at or above the thresh
 the first step with a NaN or inf, and log10 of the norm over the run, on its own scale."""
 
 _SORT_KEYS: dict[str, Callable[[SiteFigures], Any]] = {
-    "order": lambda site: site.order,
-    "name": lambda site: site.site,
-    "max": lambda site: -_or_zero(site.abs_max),
+    "order": lambda site: site.totals.order,
+    "name": lambda site: site.totals.site,
+    "max": lambda site: -_or_zero(site.totals.abs_max),
     "l2": lambda site: -_or_zero(site.l2_median),
-    "last": lambda site: -_or_zero(site.l2_last),
-    "zero": lambda site: -_or_zero(site.zero_share),
-    "above": lambda site: -_or_zero(site.above_share),
-    "nonfinite": lambda site: -site.n_non_finite,
+    "last": lambda site: -_or_zero(site.totals.l2_last),
+    "zero": lambda site: -_or_zero(site.totals.zero_share),
+    "above": lambda site: -_or_zero(site.totals.above_share),
+    "nonfinite": lambda site: -site.totals.n_non_finite,
 }
 
 
@@ -57,11 +58,11 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0, or 2 for a run that cannot be read or a filter that matches nothing, said on stderr.
     """
-    from gradprof.diagnosis.totals import site_figures
     from gradprof.read.run import load
     from gradprof.record.sites import select
 
     from .export import write_csv, write_json
+    from .figures import site_figures
 
     try:
         recorded = load(_latest() if args.run is None else args.run)
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         print(f"gradprof report: error: {error}", file=sys.stderr)
         return 2
-    figures = [site for site in site_figures(recorded) if site.site in chosen]
+    figures = [site for site in site_figures(recorded) if site.totals.site in chosen]
     figures.sort(key=_SORT_KEYS[args.sort])
     if args.json:
         write_json(recorded, figures, sys.stdout)
@@ -83,8 +84,7 @@ def run(args: argparse.Namespace) -> int:
 def _print(recorded: Run, figures: list[SiteFigures]) -> None:
     from rich.console import Console
 
-    from gradprof.diagnosis.answer import describe
-
+    from .answer import answer_about, worded
     from .table import print_table
 
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -98,7 +98,7 @@ def _print(recorded: Run, figures: list[SiteFigures]) -> None:
         console.print("The last record is incomplete: the run was cut off, or is being written.")
     console.print()
     print_table(recorded, figures, console)
-    console.print(describe(recorded, figures), markup=False)
+    console.print(worded(answer_about(recorded, [site.totals for site in figures])), markup=False)
     if (waited := float(recorded.waits.sum())) > 0:
         console.print(f"Training waited {waited:.2f} s for the writer.")
 

@@ -6,12 +6,15 @@ import csv
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, TextIO
 
-from gradprof.diagnosis.answer import describe
-from gradprof.diagnosis.totals import SiteFigures
 from gradprof.read.run import Run
+
+from .answer import answer_about, worded
+from .figures import SiteFigures
+
+_NAMES = ("order", "site", "steps_seen", "abs_max", "abs_max_step", "l2_median", "l2_last", "zero_share")
+_NAMES += ("above_share", "n_above", "first_above_step", "n_non_finite", "first_non_finite_step")
 
 
 def write_json(run: Run, figures: Sequence[SiteFigures], out: TextIO) -> None:
@@ -23,8 +26,11 @@ def write_json(run: Run, figures: Sequence[SiteFigures], out: TextIO) -> None:
         "truncated": run.truncated,
         "seconds_in_profiler": float(run.seconds.sum()),
         "seconds_waited_for_writer": float(run.waits.sum()),
-        "answer": describe(run, list(figures)).splitlines(),
-        "sites": [_plain(site) for site in figures],
+        "answer": worded(answer_about(run, [site.totals for site in figures])).splitlines(),
+        "sites": [
+            {**_plain(site), "log10_l2": [_none_for_nan(value) for value in site.log10_l2.tolist()]}
+            for site in figures
+        ],
     }
     json.dump(document, out, indent=1, allow_nan=False)
     out.write("\n")
@@ -32,17 +38,14 @@ def write_json(run: Run, figures: Sequence[SiteFigures], out: TextIO) -> None:
 
 def write_csv(figures: Sequence[SiteFigures], out: TextIO) -> None:
     """One line per site; what does not exist is empty."""
-    names = [f.name for f in fields(SiteFigures) if f.name != "log10_l2"]
-    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer = csv.DictWriter(out, _NAMES, lineterminator="\n")
     writer.writeheader()
-    for site in figures:
-        writer.writerow({name: _none_for_nan(getattr(site, name)) for name in names})
+    writer.writerows(map(_plain, figures))
 
 
 def _plain(site: SiteFigures) -> dict[str, Any]:
-    plain = {f.name: _none_for_nan(getattr(site, f.name)) for f in fields(site) if f.name != "log10_l2"}
-    plain["log10_l2"] = [_none_for_nan(value) for value in site.log10_l2.tolist()]
-    return plain
+    of = {**vars(site.totals), "l2_median": site.l2_median}
+    return {name: _none_for_nan(of[name]) for name in _NAMES}
 
 
 def _none_for_nan(value: Any) -> Any:

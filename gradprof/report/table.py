@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gradprof.diagnosis.totals import SiteFigures
 from gradprof.read.run import Run
 from gradprof.record.sites import KINDS
 
+from .figures import SiteFigures
 from .sparkline import ASCII, BLOCKS, sparkline
 
 _TREND_WIDTH = 10
@@ -26,7 +26,7 @@ _ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True
 def print_table(run: Run, figures: Sequence[SiteFigures], console: Console) -> None:
     """One table per kind of site; names too long for the console are shortened in the middle."""
     for kind in KINDS:
-        of_kind = [site for site in figures if site.site.startswith(f"{kind}/")]
+        of_kind = [site for site in figures if site.totals.kind == kind]
         if of_kind:
             console.print(_table(run, kind, of_kind, console))
             console.print()
@@ -39,13 +39,13 @@ def _table(run: Run, kind: str, figures: Sequence[SiteFigures], console: Console
     headings = ("max |g|", "at", "L2 med", "L2 last", "zero", above, "NaN at", "log10 L2")
     rows = [
         (
-            _magnitude(site.abs_max),
-            _step(site.abs_max_step),
+            _magnitude(site.totals.abs_max),
+            _step(site.totals.abs_max_step),
             _magnitude(site.l2_median),
-            _magnitude(site.l2_last),
-            _share(site.zero_share),
-            _share(site.above_share),
-            _step(site.first_non_finite_step),
+            _magnitude(site.totals.l2_last),
+            _share(site.totals.zero_share),
+            _share(site.totals.above_share),
+            _step(site.totals.first_non_finite_step),
             sparkline(site.log10_l2, _TREND_WIDTH, levels),
         )
         for site in figures
@@ -59,7 +59,7 @@ def _table(run: Run, kind: str, figures: Sequence[SiteFigures], console: Console
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(headings[-1], no_wrap=True)
     for site, row in zip(figures, rows, strict=True):
-        name = _shortened(site.site.partition("/")[2], room, ascii_only)
+        name = _shortened(site.totals.site.partition("/")[2], room, ascii_only)
         table.add_row(*(Text(cell) for cell in (name, *row)))
     return table
 

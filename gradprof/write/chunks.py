@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gradprof.events.tags import CHUNK_STEPS, HIST_LEVEL, LEVELS
@@ -10,6 +10,10 @@ from gradprof.record.columns import PLACE_RULES, Columns, Pooling, joined, level
 from gradprof.record.figures import distribution
 from gradprof.record.metrics import METRIC_RULES, L2Change
 from gradprof.record.observed import Observed
+from gradprof.record.totals import sites_by_kind, summed, totals_of
+
+_MOST_PARTS = 32
+"""So many totals are held before they are summed up: one by one takes as long as all at once."""
 
 
 class Chunk(NamedTuple):
@@ -18,11 +22,13 @@ class Chunk(NamedTuple):
     Attributes:
         metrics: by columns of the finest of `LEVELS`.
         hist: by columns of `HIST_LEVEL` steps.
+        totals: from the run's start to the end of these steps.
     """
 
     number: int
     metrics: Columns
     hist: Columns
+    totals: Columns
 
     def pooled(self, level: int) -> Columns:
         """The metrics by columns of `level` steps."""
@@ -32,19 +38,33 @@ class Chunk(NamedTuple):
 class Chunks:
     """Takes the observed steps of a run in order."""
 
-    def __init__(self, n_sites: int) -> None:
-        self._l2_change = L2Change(n_sites)
-        self._n_steps = self._n_chunks = 0
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._by_kind = sites_by_kind(labels)
+        self._l2_change = L2Change(len(labels))
+        self._n_steps = 0
         self._metrics, self._hist = _Growing(LEVELS[0]), _Growing(HIST_LEVEL)
+        self._totals: list[Columns] = []  # of parts of the run, in order
 
     def extend(self, observed: Observed) -> Iterator[Chunk]:
         """Add the next steps; each chunk that they complete."""
         self._metrics.extend(self._metrics_of(observed))
         self._hist.extend(distribution(observed.fields, observed.hist))
+        start, n_before = 0, self._n_steps
         self._n_steps += len(observed)
-        while (self._n_chunks + 1) * CHUNK_STEPS <= self._n_steps:
-            yield Chunk(self._n_chunks, self._metrics.take(), self._hist.take())
-            self._n_chunks += 1
+        for number in range(n_before // CHUNK_STEPS, self._n_steps // CHUNK_STEPS):
+            stop = (number + 1) * CHUNK_STEPS - n_before
+            self._add_totals(observed, slice(start, stop))
+            self._totals = [summed(self._totals)]
+            yield Chunk(number, self._metrics.take(), self._hist.take(), self._totals[0])
+            start = stop
+        if start < len(observed):
+            self._add_totals(observed, slice(start, len(observed)))
+
+    def _add_totals(self, observed: Observed, steps: slice) -> None:
+        fields = {name: values[steps] for name, values in observed.fields.items()}
+        self._totals.append(totals_of(observed.steps[steps], fields, self._by_kind))
+        if len(self._totals) >= _MOST_PARTS:
+            self._totals = [summed(self._totals)]
 
     def _metrics_of(self, observed: Observed) -> Columns:
         """A column for each step."""

@@ -14,6 +14,7 @@ from gradprof.events.framing import summary_event, version_event
 from gradprof.events.header import make_header
 from gradprof.events.pooled import encode_pooled, encode_pooled_hist, pooled_hist_groups
 from gradprof.events.summary import ScalarTemplate, bytes_value, json_value, text_value
+from gradprof.events.totals import encode_totals
 from gradprof.record.observed import Observed, ObservedBuffer
 from gradprof.record.sites import Site
 from gradprof.record.step import StepRecord
@@ -49,7 +50,7 @@ class RunWriter:
         self._lines: list[_Line] = []  # of the block begun; the rows are in _observed
         self._block_steps = most_steps(len(self._labels))
         self._observed = ObservedBuffer(self._block_steps, len(self._labels))
-        self._chunks = Chunks(len(self._labels))
+        self._chunks = Chunks(self._labels)
         self._n_blocks = self._n_observed = 0
         self._shapes: dict[str, list[int]] = {}
         self._described = False
@@ -168,6 +169,8 @@ class RunWriter:
             data = encode_pooled_hist(chunk.hist, tags.group_sites(group, n_groups, n_sites))
             tag = tags.PooledHistTag(tags.HIST_LEVEL, chunk.number, group, n_groups)
             self._append_summary(bytes_value(str(tag), data, tags.HIST_PLUGIN_NAME), wall_time, step)
+        totals = bytes_value(str(tags.TotalsTag(chunk.number)), encode_totals(chunk.totals))
+        self._append_summary(totals, wall_time, step)
         for level in tags.LEVELS:
             data = encode_pooled(level, chunk.pooled(level))
             value = bytes_value(str(tags.PooledTag(level, chunk.number)), data)

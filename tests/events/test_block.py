@@ -195,10 +195,10 @@ def encoded() -> bytes:
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(BadBlock, match="expected a block that starts with b'GPR2', got b'GPB1'"):
+    with pytest.raises(BadBlock, match="expected a block that starts with b'GPR3', got b'GPB1'"):
         EncodedRows(b"GPB1" + bytes(99))
-    with pytest.raises(BadBlock, match="expected a block that starts with b'GPH2', got b'GPR2'"):
-        EncodedHist(b"GPR2" + bytes(99))
+    with pytest.raises(BadBlock, match="expected a block that starts with b'GPH3', got b'GPR3'"):
+        EncodedHist(b"GPR3" + bytes(99))
 
 
 def test_damaged_and_truncated_blocks(encoded: bytes) -> None:
@@ -211,7 +211,7 @@ def test_blocks_are_as_documented(encoded: bytes) -> None:
     """Other programs read it by this: magic, checksum, length of the header, the header, the streams."""
     (length,) = struct.unpack_from("<I", encoded, 8)
     header = json.loads(encoded[12 : 12 + length])
-    assert (encoded[:4], header["steps"], header["sites"]) == (b"GPR2", 3, 2)
+    assert (encoded[:4], header["steps"], header["sites"]) == (b"GPR3", 3, 2)
     assert list(header["streams"]) == ["steps", "fields"]
     assert 12 + length + sum(header["streams"].values()) == len(encoded)
     stream = encoded[12 + length :][: header["streams"]["steps"]]

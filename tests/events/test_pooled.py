@@ -99,7 +99,7 @@ def test_one_metric_can_be_read_without_the_others() -> None:
     """By its own stream: a chunk whose other streams say nothing is enough."""
     decoded = EncodedPooled(encode_pooled(64, chunk()))
     streams = {name: decoded._packed._streams[name] for name in ("steps", "n_rows", "metric/b")}
-    alone = EncodedPooled(pack(b"GPP2", {"level": 64, "columns": 8, "sites": 3}, streams))
+    alone = EncodedPooled(pack(b"GPP3", {"level": 64, "columns": 8, "sites": 3}, streams))
     np.testing.assert_array_equal(alone.columns(["b"])["b"], chunk()["b"])
     with pytest.raises(BadBlock, match="no stream 'metric/a'"):
         alone.columns(["a"])
@@ -114,8 +114,8 @@ def test_damaged_and_truncated_chunks() -> None:
 
 @pytest.mark.parametrize("decode", [EncodedPooled, EncodedPooledHist])
 def test_other_blocks_are_named(decode: Any) -> None:
-    with pytest.raises(BadBlock, match="got b'GPR2'"):
-        decode(b"GPR2" + struct.pack("<II", 0, 0))
+    with pytest.raises(BadBlock, match="got b'GPR3'"):
+        decode(b"GPR3" + struct.pack("<II", 0, 0))
 
 
 def test_groups_have_at_most_32_sites() -> None:

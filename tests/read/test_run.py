@@ -137,7 +137,7 @@ def test_what_it_is(run: Run) -> None:
     assert run.sites == LABELS
     assert run.threshold == THRESHOLD
     assert run.header["model"] == "Synthetic"
-    assert run.header["format_version"] == 2
+    assert run.header["format_version"] == 3
     assert not run.truncated
     assert repr(run) == f"<gradprof.Run {str(run.path.parent)!r}: 152 steps of 4 sites>"
 
@@ -287,14 +287,14 @@ def test_two_runs_in_one_directory(two_runs: Path) -> None:
     assert load(two_runs / "exp1" / second.name).steps.tolist() == [0]
 
 
-@pytest.mark.parametrize(("version", "writer"), [(1, "0.1.0"), (3, "9.1")])
+@pytest.mark.parametrize(("version", "writer"), [(1, "0.1.0"), (2, "0.1.0"), (4, "9.1")])
 def test_another_format_says_what_to_use(tmp_path: Path, version: int, writer: str) -> None:
     header = header_of(["param/a"]) | {"format_version": version, "gradprof": writer, "sites": "otherwise"}
     path = tmp_path / "events.out.tfevents.1.gradprof"
     event = summary_event(1.0, 0, json_value(tags.HEADER, json.dumps(header)))
     path.write_bytes(frame(version_event(1.0)) + frame(event))
     with pytest.raises(
-        ValueError, match=rf"format version {version}; .* reads version 2: .* wrote it \({writer}\)"
+        ValueError, match=rf"format version {version}; .* reads version 3: .* wrote it \({writer}\)"
     ):
         load(tmp_path)
 

@@ -22,7 +22,7 @@ HOSTILE_SITES = [
     "param/a/b\\c/../ü漢😀",
     f"output/{'x' * 300}",
 ]
-OLD, DAMAGED, CUT, HEADLESS = "version 1", "damaged", "cut off", "headless"
+OLD, DAMAGED, CUT, HEADLESS = "version 2", "damaged", "cut off", "headless"
 BROKEN_HEADER, EMPTY_HEADER = "broken header", "empty header"
 
 N_STEPS, N_SITES = 1300, 12
@@ -51,10 +51,10 @@ def write_all(root: Path) -> None:
     write_run(root / HOSTILE, HOSTILE_SITES, many(20, len(HOSTILE_SITES)))
     write_damaged(root / DAMAGED)
     write_cut(root / CUT)
-    write_events(root / OLD, json_value(tags.HEADER, '{"format_version": 1, "gradprof": "0.0.9"}'))
-    write_events(root / BROKEN_HEADER, json_value(tags.HEADER, '{"format_version": 2'))
-    write_events(root / EMPTY_HEADER, json_value(tags.HEADER, '{"format_version": 2, "sites": [{}]}'))
-    write_events(root / HEADLESS, bytes_value(str(tags.RowsTag(0, 0)), b"GPR2"))
+    write_events(root / OLD, json_value(tags.HEADER, '{"format_version": 2, "gradprof": "0.0.9"}'))
+    write_events(root / BROKEN_HEADER, json_value(tags.HEADER, '{"format_version": 3'))
+    write_events(root / EMPTY_HEADER, json_value(tags.HEADER, '{"format_version": 3, "sites": [{}]}'))
+    write_events(root / HEADLESS, bytes_value(str(tags.RowsTag(0, 0)), b"GPR3"))
     foreign_events(root / "foreign")
 
 

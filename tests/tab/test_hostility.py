@@ -117,7 +117,7 @@ def test_files_of_the_page_come_as_what_they_are(server: Server) -> None:
 
 def test_runs_that_cannot_be_read_are_listed_with_the_reason(server: Server, logdir: Path) -> None:
     runs = {run["run"]: run for run in server.get("runs").json["runs"]}
-    assert "format version 1; this gradprof reads version 2" in runs[OLD]["error"]
+    assert "format version 2; this gradprof reads version 3" in runs[OLD]["error"]
     assert "damaged: gradprof/header" in runs[BROKEN_HEADER]["error"]
     assert (runs[CUT]["error"], runs[CUT]["steps"]) == (None, len(gradprof.load(logdir / CUT).steps))
     assert HEADLESS not in runs

@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 
 from gradprof.events import tags
 from gradprof.events.pooled import EncodedPooled, EncodedPooledHist
+from gradprof.events.totals import EncodedTotals
 from gradprof.kernels.row import empty_rows
 from gradprof.record.columns import Columns
 from gradprof.record.figures import derive
 from gradprof.record.metrics import METRIC_RULES, METRICS
 from gradprof.record.observed import ObservedBuffer
 from gradprof.record.step import StepRecord
+from gradprof.record.totals import TOTAL_RULES, sites_by_kind, totals_of
 from gradprof.write.chunks import Chunk, Chunks
 from gradprof.write.run_writer import RunWriter
 from runs import Training, contents, header_of, observed_of, write_run
 
 N_SITES = 5
+LABELS = Training(N_SITES).labels
 
 
 def hostile_rows(n_steps: int, n_sites: int = N_SITES) -> np.ndarray:
@@ -57,6 +60,10 @@ def assert_is_pooled(chunk: Chunk, rows: np.ndarray, steps: np.ndarray) -> None:
         np.testing.assert_array_equal(pooled["last_step"], columns[:, -1])
         seen = rows["n_obs"][within].reshape(-1, level, rows.shape[1]) > 0
         np.testing.assert_array_equal(pooled["n_rows"], seen.sum(axis=1))
+    until = slice(within.stop)
+    totals = totals_of(steps[until], rows[until], sites_by_kind(LABELS))
+    for name in TOTAL_RULES:
+        np.testing.assert_array_equal(chunk.totals[name], totals[name], err_msg=name)
     by_column = rows[within].reshape(-1, 64, rows.shape[1])
     for name in ("hist", "numel", "n_zero", "n_nan", "n_inf"):
         np.testing.assert_array_equal(chunk.hist[name], by_column[name].sum(axis=1))
@@ -69,7 +76,7 @@ def assert_is_pooled(chunk: Chunk, rows: np.ndarray, steps: np.ndarray) -> None:
 @given(st.lists(st.integers(0, 1100), max_size=12))
 def test_pooled_is_pooled_from_rows_however_they_come(cuts: list[int]) -> None:
     rows, steps = hostile_rows(1100), np.arange(1100) ** 2
-    pooling, buffer, chunks = Chunks(N_SITES), ObservedBuffer(1100, N_SITES), 0
+    pooling, buffer, chunks = Chunks(LABELS), ObservedBuffer(1100, N_SITES), 0
     for start, stop in pairwise(sorted({0, *cuts, 1100})):
         observed = observed_of(rows[start:stop], steps[start:stop].tolist(), buffer=buffer)
         for chunk in pooling.extend(observed):
@@ -100,6 +107,11 @@ def test_the_file_has_every_whole_chunk_and_nothing_of_the_rest(tmp_path: Path) 
         assert columns["first_step"].tolist() == list(range(0, 3 * 512, 3 * tag[0]))
         for name in METRICS:
             np.testing.assert_array_equal(columns[name], pooled_by_hand(rows[:512], name, chunk.level))
+    totals = contents(path, tags.TotalsTag)
+    assert list(totals) == [tags.TotalsTag(0)]
+    (columns,) = (EncodedTotals(data).columns() for data in totals.values())
+    assert columns["n_steps"].tolist() == [512]
+    np.testing.assert_array_equal(columns["numel"][0], rows["numel"][:512].sum(axis=0))
     hists = contents(path, tags.PooledHistTag)
     assert list(hists) == [tags.PooledHistTag(64, 0, group, 3) for group in range(3)]
     for tag, data in hists.items():
@@ -125,21 +137,23 @@ def test_chunks_follow_the_rows_they_are_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("n_at_once", [1, 7, 64])
 def test_what_is_held_does_not_grow_with_the_steps(n_at_once: int) -> None:
     """Nor with the number of pieces that they come in."""
-    chunks, buffer, rows = Chunks(N_SITES), ObservedBuffer(64, N_SITES), Training(N_SITES).rows(64)
+    chunks, buffer, rows = Chunks(LABELS), ObservedBuffer(64, N_SITES), Training(N_SITES).rows(64)
     sizes = []
     for _ in range(3 * 512 // n_at_once):
         list(chunks.extend(observed_of(rows[:n_at_once], buffer=buffer)))
         sizes.append(held_by(chunks))
     per_site = max(sizes) / N_SITES
-    assert max(sizes[len(sizes) // 3 :]) <= max(sizes[: len(sizes) // 3 + 1])
+    third = len(sizes) // 3
+    assert max(sizes[2 * third :]) <= max(sizes[third : 2 * third])
     assert per_site < 512 * 1152 / 20  # of what the rows would take
 
 
 def held_by(chunks: Chunks) -> int:
     """Bytes of the arrays, and of what they are views of."""
     bases = {}
-    for growing in (chunks._metrics, chunks._hist):
-        for part in (*growing._parts, growing._pooling._begun):
+    grown = [[*part._parts, part._pooling._begun] for part in (chunks._metrics, chunks._hist)]
+    for parts in (*grown, chunks._totals):
+        for part in parts:
             for array in () if part is None else part.arrays.values():
                 base = array if array.base is None else array.base
                 bases[id(base)] = base.nbytes
@@ -148,5 +162,5 @@ def held_by(chunks: Chunks) -> int:
 
 @pytest.mark.parametrize("n_steps", [0, 1, 511])
 def test_a_chunk_that_is_not_complete_is_not_given(n_steps: int) -> None:
-    pooling = Chunks(2)
+    pooling = Chunks(LABELS[:2])
     assert list(pooling.extend(observed_of(Training(2).rows(511)[:n_steps]))) == []

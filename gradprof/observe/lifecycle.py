@@ -137,7 +137,10 @@ class Steps:
         self.report_writer()
 
     def report_writer(self) -> None:
-        """Notice that the writer has failed."""
+        """Notice that the writer, or a stage before it, has failed."""
+        for stage, failure in self._writer.dropped:
+            message = f"gradprof goes on without its {stage}: {type(failure).__name__}: {failure}"
+            self._notices.add(message, failure, key=stage)
         if (error := self._writer.error) is not None:
             self._notices.add(
                 f"gradprof stopped writing {str(self._logdir)!r}: {type(error).__name__}: {error}. "

@@ -13,8 +13,10 @@ from gradprof.read.run import Run
 from .answer import answer_about, worded
 from .figures import SiteFigures
 
-_NAMES = ("order", "site", "steps_seen", "abs_max", "abs_max_step", "l2_median", "l2_last", "zero_share")
-_NAMES += ("above_share", "n_above", "first_above_step", "n_non_finite", "first_non_finite_step")
+_NAMES = (
+    *("order", "site", "steps_seen", "abs_max", "abs_max_step", "l2_median", "l2_last", "zero_share"),
+    *("above_share", "n_above", "first_above_step", "n_non_finite", "first_non_finite_step"),
+)
 
 
 def write_json(run: Run, figures: Sequence[SiteFigures], out: TextIO) -> None:

@@ -81,6 +81,10 @@ class RunWriter:
         if len(self._lines) >= self._block_steps:
             self._append_block()
 
+    def take(self, record: StepRecord) -> None:
+        """`write`, as the last `Stage`."""
+        self.write(record)
+
     def seconds_to_flush(self) -> float:
         """Seconds until `flush` is due."""
         return max(0.0, self._file.flushed_at + FLUSH_SECONDS - time.monotonic())

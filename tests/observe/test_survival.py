@@ -194,3 +194,30 @@ def test_a_forked_child_does_not_close_the_parents_run(tmp_path: Path) -> None:
         model(torch.randn(2, 5)).sum().backward()
         prof.step()
     assert gradprof.load(tmp_path).steps.tolist() == [0, 1]
+
+
+class Failing:
+    """A stage before the run's writer that cannot do its work."""
+
+    def take(self, record: object) -> None:
+        raise ZeroDivisionError("no work done")
+
+    def abandon(self) -> None:
+        pass
+
+
+def test_a_stage_that_fails_is_said_once_and_the_run_is_whole(tmp_path: Path) -> None:
+    model = mlp()
+
+    def train() -> None:
+        with gradprof.watch(model, tmp_path) as prof:
+            prof._writer._before.append(Failing())
+            for _ in range(5):
+                model(torch.randn(2, 5)).sum().backward()
+                prof.step()
+
+    with pytest.warns(RuntimeWarning) as said:
+        train()
+    (warning,) = (str(warning.message) for warning in said)
+    assert warning == "gradprof goes on without its Failing: ZeroDivisionError: no work done"
+    assert gradprof.load(tmp_path).steps.tolist() == list(range(5))

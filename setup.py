@@ -9,8 +9,8 @@ HERE = Path(__file__).parent
 DEMO = ["torchvision", "scikit-learn"]
 BENCH = ["torchvision", "transformers>=5"]
 CPU = ["numba>=0.60"]
-TEST = [*DEMO, *BENCH, *CPU, "hypothesis", "pytest", "selenium"]
-DEV = [*TEST, "mypy", "ruff"]
+TEST = [*DEMO, *BENCH, *CPU, "hypothesis", "import-linter>=2.17", "pytest", "ruff", "selenium"]
+DEV = [*TEST, "mypy"]
 
 KERNELS = [f"gradprof.kernels.{backend}" for backend in ("numba", "torch", "triton")]
 

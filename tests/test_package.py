@@ -55,21 +55,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         gradprof.wacth  # noqa: B018
 
 
-def test_kernels_know_nothing_of_the_rest() -> None:
-    for file in (ROOT / "kernels").rglob("*.py"):
-        assert "import gradprof" not in file.read_text()
-        assert "from gradprof" not in file.read_text().replace("from gradprof.kernels", "")
-
-
-def test_the_writing_and_reading_side_know_nothing_of_torch() -> None:
-    package = ROOT / "gradprof"
-    rooms = ["record", "events", "write", "report"]
-    files = [package / "run.py", *(file for room in rooms for file in (package / room).rglob("*.py"))]
-    for file in files:
-        assert "import torch" not in file.read_text(), file
-        assert "from torch" not in file.read_text(), file
-
-
 def test_the_command_is_installed() -> None:
     (script,) = entry_points(group="console_scripts", name="gradprof")
     assert script.value == "gradprof.cli:main"

@@ -17,8 +17,7 @@ from providers import FileProvider
 
 from gradprof.events import tags
 from gradprof.events.block import FIELDS_DTYPE, ROWS_MAGIC, Block, encode_hist, encode_rows
-from gradprof.events.crc import masked_crc32c
-from gradprof.events.framing import frame, summary_event
+from gradprof.events.framing import frame, masked_crc32c, summary_event
 from gradprof.events.pooled import encode_pooled, encode_pooled_hist
 from gradprof.events.streams import StreamWriter, pack
 from gradprof.events.summary import bytes_value

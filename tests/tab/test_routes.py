@@ -99,6 +99,10 @@ def test_a_run_says_what_it_is(server: Server, loaded: gradprof.Run) -> None:
     assert (run["n"], run["threshold"], run["observe"]) == (N_STEPS, 1.0, ["param", "output"])
     assert [site["label"] for site in run["sites"]] == loaded.sites
     assert [site["kind"] for site in run["sites"]][:3] == ["param", "output", "param"]
+    assert run["kinds"] == [
+        {"name": "param", "title": "Parameters"},
+        {"name": "output", "title": "Outputs"},
+    ]
     assert [(m["name"], m["title"]) for m in run["metrics"]] == [(m.name, m.title) for m in METRICS.values()]
     assert run["scalars"] == ["loss", "late"]
     assert run["about"]["gradprof"] == gradprof.__version__

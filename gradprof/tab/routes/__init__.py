@@ -11,7 +11,7 @@
 | `step` | `run`, and `ordinal` or `step` | JSON: every site at one step |
 
 `run` is TensorBoard's name of the run, `site` an index into the run's sites, `metric` one of
-`record.metrics.METRICS`, `kind` one of `param`, `output`, `input`, `all`. A step's *ordinal* is its place
+`record.metrics.METRICS`, `kind` one of `record.sites.KINDS`, or `all`. A step's *ordinal* is its place
 among the observed steps of its run; `from` (inclusive) and `to` (exclusive) are ordinals, by default the
 whole run, cut off at its end. `columns` is at most 4096.
 

@@ -26,6 +26,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
         "last_step": recording.last_step,
         "threshold": recording.threshold,
         "observe": header["options"].get("observe"),
+        "kinds": [{"name": kind["name"], "title": kind["title"]} for kind in header["kinds"]],
         "sites": [{**site, "shape": recording.shapes.get(site["label"])} for site in recording.sites],
         "metrics": [{"name": metric.name, "title": metric.title} for metric in METRICS.values()],
         "scalars": recording.scalars,

@@ -83,7 +83,7 @@ export class App {
 
   /** The kind shown: the one asked for if a run has it, else the first. */
   get kind() {
-    const kinds = kindsOf(this.infos);
+    const kinds = kindsOf(this.infos).map(({ name }) => name);
     const { kind } = this.store.state;
     return kind === "all" || kinds.includes(kind) ? kind : (kinds[0] ?? "all");
   }

@@ -34,5 +34,6 @@ export function runOf(labels, { run = "demo", n = 10 } = {}) {
   const sites = labels.map((label) => ({ label, kind: label.split("/")[0], shape: null }));
   const metrics = [{ name: "log10_abs_max", title: "log10 of the largest magnitude" }];
   const ends = n ? { first_step: 0, last_step: n - 1 } : { first_step: null, last_step: null };
-  return new RunInfo({ run, model: "Net", version: "1", n, ...ends, threshold: 1, sites, metrics });
+  const kinds = [...new Set(sites.map(({ kind }) => kind))].map((name) => ({ name, title: `${name}s` }));
+  return new RunInfo({ run, model: "Net", version: "1", n, ...ends, threshold: 1, kinds, sites, metrics });
 }

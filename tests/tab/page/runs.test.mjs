@@ -36,9 +36,12 @@ test("the axis is as long as the longest run", () => {
   assert.equal(stepsOf([]), 1);
 });
 
-test("kinds in their usual order", () => {
-  assert.deepEqual(kindsOf([runOf(["output/a"]), runOf(["param/a"])]), ["param", "output"]);
-  assert.deepEqual(kindsOf([runOf([])]), []);
+test("kinds of all runs, each once", () => {
+  const names = (...runs) => kindsOf(runs.map((labels) => runOf(labels))).map(({ name }) => name);
+  assert.deepEqual(names(["param/a", "output/a"], ["param/a", "input/a"]), ["param", "output", "input"]);
+  assert.deepEqual(names(["param/a"], []), ["param"]);
+  assert.deepEqual(names([]), []);
+  assert.deepEqual(kindsOf([]), []);
 });
 
 test("a run in one line", () => {
@@ -51,7 +54,7 @@ test("shapes and titles, known or not", () => {
   const site = (label, shape) => ({ label, kind: "param", shape });
   const sites = [site("param/a", [4, 512]), site("param/b", null), site("param/c", [])];
   const metrics = [{ name: "log10_l2", title: "log10 of the L2 norm" }];
-  const info = new RunInfo({ run: "r", model: "", version: "", n: 0, first_step: null, last_step: null, threshold: 1, sites, metrics });
+  const info = new RunInfo({ run: "r", model: "", version: "", n: 0, first_step: null, last_step: null, threshold: 1, kinds: [], sites, metrics });
   assert.deepEqual(["param/a", "param/b", "param/c", "param/d"].map((label) => info.shapeOf(label)), ["4 × 512", "", "", ""]);
   assert.equal(info.title("log10_l2"), "L2 norm");
   assert.equal(info.title("unheard_of"), "unheard_of");

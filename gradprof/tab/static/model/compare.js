@@ -29,8 +29,7 @@ export const labelsOf = (infos, kind) => infos.map((info) => info.labels(kind)).
 /** The steps that the shared axis spans: those of the longest run, at least one. @param {RunInfo[]} infos */
 export const stepsOf = (infos) => Math.max(1, ...infos.map((info) => info.n));
 
-/** The kinds that any run has, in their usual order. @param {RunInfo[]} infos */
-export function kindsOf(infos) {
-  const present = new Set(infos.flatMap((info) => info.kinds));
-  return ["param", "output", "input"].filter((kind) => present.has(kind));
-}
+/** The kinds that any run has: the first's in their usual order, then what only another has. @param {RunInfo[]} infos */
+export const kindsOf = (infos) => [
+  ...new Map(infos.flatMap(({ kinds }) => kinds.map((kind) => [kind.name, kind]))).values(),
+];

@@ -7,6 +7,7 @@
 /** @typedef {{runs: ListedRun[]}} Runs */
 
 /** @typedef {{label: string, kind: string, shape: number[] | null}} Site */
+/** @typedef {{name: string, title: string}} Kind of site, with its name for people */
 /** @typedef {{name: string, title: string}} Metric */
 /**
  * @typedef {object} Run
@@ -17,6 +18,7 @@
  * @property {number | null} first_step
  * @property {number | null} last_step
  * @property {number} threshold
+ * @property {Kind[]} kinds that it has, in their usual order
  * @property {Site[]} sites in model order
  * @property {Metric[]} metrics
  */

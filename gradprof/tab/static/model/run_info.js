@@ -17,7 +17,7 @@ export class RunInfo {
     this.sites = reply.sites;
     this.metrics = reply.metrics;
     this.indexOf = new Map(reply.sites.map((site, index) => [site.label, index]));
-    this.kinds = [...new Set(reply.sites.map((site) => site.kind))];
+    this.kinds = reply.kinds;
   }
 
   /** Labels of a kind, or of all kinds, in model order. @param {string} kind */
@@ -48,6 +48,3 @@ export class RunInfo {
     return [this.model, steps].filter(Boolean).join(" · ");
   }
 }
-
-/** @type {Record<string, string>} */
-export const KIND_TITLES = { param: "Parameters", output: "Outputs", input: "Inputs", all: "All kinds" };

@@ -2,7 +2,6 @@
 // shows it whoever changed it.
 
 import { kindsOf } from "../model/compare.js";
-import { KIND_TITLES } from "../model/run_info.js";
 import { filterProblem } from "../model/tree.js";
 import { debounce, h } from "./dom.js";
 
@@ -62,10 +61,10 @@ export class Controls {
     const runs = app.runs.map(({ run, error }) => [run, error ? `${run} (cannot be read)` : run]);
     this.run.show(runs, app.run);
     this.other.show([["", "–"], ...runs.filter(([run]) => run !== app.run)], state.other);
-    const kinds = app.infos.length ? kindsOf(app.infos) : [];
-    const all = kinds.length > 1 ? ["all"] : [];
+    const kinds = kindsOf(app.infos);
+    const all = kinds.length > 1 ? [{ name: "all", title: "All kinds" }] : [];
     this.kind.show(
-      [...kinds, ...all].map((kind) => [kind, KIND_TITLES[kind]]),
+      [...kinds, ...all].map(({ name, title }) => [name, title]),
       app.kind,
     );
     this.metric.show(

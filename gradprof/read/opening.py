@@ -12,8 +12,8 @@ from gradprof.events.block import EncodedRows, most_steps
 from gradprof.events.header import OtherFormat, parse_header
 
 from .blocks import Blocks
-from .recording import Recording, telling
-from .source import HEADER, PLUGIN_NAME, Damaged, Listed, Piece, Source, UnreadableRun
+from .recording import Recording
+from .source import HEADER, PLUGIN_NAME, Damaged, Listed, Piece, Source, UnreadableRun, telling
 
 TagT = TypeVar("TagT", tags.RowsTag, tags.PooledTag, tags.TotalsTag)
 

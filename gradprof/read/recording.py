@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,6 @@ from gradprof.events import tags
 from gradprof.events.block import (
     FIELDS_BYTES,
     ROW_BYTES,
-    BadBlock,
     EncodedHist,
     EncodedRows,
     hist_groups,
@@ -25,16 +23,14 @@ from gradprof.events.totals import EncodedTotals
 from gradprof.record.columns import Columns
 
 from .blocks import Blocks
-from .source import HIST_PLUGIN_NAME, Damaged, Listed, Missing, Piece, Source, UnreadableRun
+from .source import HIST_PLUGIN_NAME, Listed, Piece, Source, read_shaped, telling
 
-T = TypeVar("T")
 Int64Array = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 LEVELS = (1, *tags.LEVELS)
 """Steps of the columns that a run can be read by, finest first."""
 
-_HEADER_BYTES = 1 << 16
 _METRICS_BYTES = 64
 """At most, of one site in one step or column: what the encoder cannot compress it stores."""
 
@@ -189,7 +185,7 @@ class Recording:
         pieces = [self.blocks.pieces[i] for i in blocks]
         shapes = [(self.blocks.n_steps(i), self.n_sites) for i in blocks]
         largest = max((n_steps for n_steps, _ in shapes), default=0) * self.n_sites * FIELDS_BYTES
-        return self._read(pieces, largest, EncodedRows, shapes, keep)
+        return read_shaped(self.source, pieces, largest, EncodedRows, shapes, keep)
 
     def fields(self, rows: EncodedRows, names: Iterable[str] | None = None) -> np.ndarray:
         """`EncodedRows.fields`."""
@@ -203,7 +199,7 @@ class Recording:
         pieces = [self.chunks[level][i] for i in chunks]
         shape = tags.CHUNK_STEPS // level, self.n_sites
         largest = shape[0] * shape[1] * _METRICS_BYTES
-        for part in self._read(pieces, largest, EncodedPooled, [shape] * len(pieces)):
+        for part in read_shaped(self.source, pieces, largest, EncodedPooled, [shape] * len(pieces)):
             with telling(self.source):
                 columns = part.columns(metrics, sites)
             yield columns
@@ -230,7 +226,7 @@ class Recording:
         ]
         shape = tags.CHUNK_STEPS // level, sites.stop - sites.start
         largest = shape[0] * shape[1] * ROW_BYTES
-        for merged in self._read(pieces, largest, EncodedPooledHist, [shape] * len(pieces)):
+        for merged in read_shaped(self.source, pieces, largest, EncodedPooledHist, [shape] * len(pieces)):
             with telling(self.source):
                 columns = merged.columns(site - sites.start)
             yield columns
@@ -240,7 +236,9 @@ class Recording:
         if not self.totals:
             return None
         shape = 1, self.n_sites
-        (encoded,) = self._read(self.totals[-1:], self.n_sites * ROW_BYTES, EncodedTotals, [shape])
+        (encoded,) = read_shaped(
+            self.source, self.totals[-1:], self.n_sites * ROW_BYTES, EncodedTotals, [shape]
+        )
         with telling(self.source):
             return encoded.columns()
 
@@ -266,7 +264,7 @@ class Recording:
             sites = tags.group_sites(group, n_groups, self.n_sites)
             shapes.append((n_steps, sites.stop - sites.start))
         largest = max((n_steps * n_sites for n_steps, n_sites in shapes), default=0) * ROW_BYTES
-        for hist in self._read(pieces, largest, EncodedHist, shapes):
+        for hist in read_shaped(self.source, pieces, largest, EncodedHist, shapes):
             with telling(self.source):
                 counts = hist.hist()
             yield counts
@@ -274,36 +272,3 @@ class Recording:
     def _hist_piece(self, tag: tags.HistTag | tags.PooledHistTag, beside: Piece) -> Piece:
         """Histograms are not listed: their tags follow from those that are."""
         return Piece(HIST_PLUGIN_NAME, str(tag), beside.wall_time)
-
-    def _read(
-        self,
-        pieces: Sequence[Piece],
-        largest: int,
-        decode: Callable[[bytes], T],
-        shapes: Sequence[tuple[int, int]],
-        keep: bool = True,
-    ) -> Iterator[T]:
-        """Pieces that have the shapes that they must have, which bounds what is worked out of them."""
-        with telling(self.source):
-            found = self.source.read(pieces, _HEADER_BYTES + largest, decode, keep)
-            for piece, shape, value in zip(pieces, shapes, found, strict=True):
-                if (got := value.shape) != shape:  # type: ignore[attr-defined]
-                    raise Damaged(f"{piece.tag} has {got} steps and sites, not {shape}")
-                yield value
-
-
-@contextmanager
-def telling(source: Source) -> Iterator[None]:
-    """What is not as it should be in a source is an `UnreadableRun`.
-
-    Raises:
-        UnreadableRun: as it says.
-    """
-    try:
-        yield
-    except Missing as error:
-        raise UnreadableRun(
-            f"{source.name} has no {str(error)!r}: its file was cut off or is being written"
-        ) from error
-    except (Damaged, BadBlock) as error:
-        raise UnreadableRun(f"{source.name} is damaged: {error}") from error

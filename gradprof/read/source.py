@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -11,13 +12,29 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 
 from gradprof.events import tags
+from gradprof.events.block import BadBlock
 from gradprof.events.framing import TruncatedFile, read_records
 from gradprof.events.tags import HEADER, HIST_PLUGIN_NAME, PLUGIN_NAME
 
-__all__ = ["HEADER", "HIST_PLUGIN_NAME", "PLUGIN_NAME", "Damaged", "FileSource", "Listed", "Missing"]
-__all__ += ["Piece", "Source", "UnreadableRun", "decoded"]
+__all__ = [
+    "HEADER",
+    "HIST_PLUGIN_NAME",
+    "PLUGIN_NAME",
+    "Damaged",
+    "FileSource",
+    "Listed",
+    "Missing",
+    "Piece",
+    "Source",
+    "UnreadableRun",
+    "decoded",
+    "read_shaped",
+    "telling",
+]
 
 T = TypeVar("T")
+
+_HEADER_BYTES = 1 << 16
 
 
 class UnreadableRun(ValueError):
@@ -78,12 +95,61 @@ class Source(Protocol):
         """Keep something worked out of the run, where the source keeps anything."""
 
 
+class Shaped(Protocol):
+    """Something decoded that says how much is encoded in it."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(steps or columns, sites)."""
+
+
+ShapedT = TypeVar("ShapedT", bound=Shaped)
+
+
 def decoded(piece: Piece, data: bytes, decode: Callable[[bytes], T]) -> T:
     """One piece; whatever a stranger's bytes may cause is `Damaged`."""
     try:
         return decode(data)
     except (ValueError, LookupError, TypeError, struct.error) as error:
         raise Damaged(f"{piece.tag}: {error}") from error
+
+
+@contextmanager
+def telling(source: Source) -> Iterator[None]:
+    """What is not as it should be in a source is an `UnreadableRun`.
+
+    Raises:
+        UnreadableRun: as it says.
+    """
+    try:
+        yield
+    except Missing as error:
+        raise UnreadableRun(
+            f"{source.name} has no {str(error)!r}: its file was cut off or is being written"
+        ) from error
+    except (Damaged, BadBlock) as error:
+        raise UnreadableRun(f"{source.name} is damaged: {error}") from error
+
+
+def read_shaped(
+    source: Source,
+    pieces: Sequence[Piece],
+    largest: int,
+    decode: Callable[[bytes], ShapedT],
+    shapes: Sequence[tuple[int, int]],
+    keep: bool = True,
+) -> Iterator[ShapedT]:
+    """Pieces that have the shapes that they must have, which bounds what is worked out of them.
+
+    Raises:
+        UnreadableRun: one is missing or damaged, or has another shape.
+    """
+    with telling(source):
+        found = source.read(pieces, _HEADER_BYTES + largest, decode, keep)
+        for piece, shape, value in zip(pieces, shapes, found, strict=True):
+            if value.shape != shape:
+                raise Damaged(f"{piece.tag} has {value.shape} steps and sites, not {shape}")
+            yield value
 
 
 class FileSource:

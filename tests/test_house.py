@@ -20,6 +20,8 @@ CONTRACTS = {
     "torch": "torch stays behind its border",
     "backend": "a backend begins at its reducer",
     "circles": "no circles",
+    "neighbours": "a room knows its neighbours",
+    "files": "files are the business of write and read",
 }
 _LINT = """
 import sys
@@ -67,7 +69,9 @@ def test_the_house_is_in_order(house: Path) -> None:
     [
         ("write/thread.py", "from gradprof.observe import ring", {"layers", "torch", "circles"}),
         ("kernels/row.py", "import gradprof.record.sites", {"layers", "circles"}),
-        ("read/run.py", "from gradprof.kernels import layouts", {"torch"}),
+        ("read/run.py", "from gradprof.kernels import layouts", {"torch", "neighbours"}),
+        ("tab/query.py", "from gradprof.kernels.bins import BIN_EDGES", {"neighbours"}),
+        ("observe/step.py", "from gradprof.events import tags", {"files"}),
         ("observe/table.py", "from gradprof.kernels.triton import tables", {"backend"}),
         ("tab/query.py", "from gradprof.report import table", {"layers"}),
         ("bench/pairs.py", "from gradprof.bench import step", {"circles"}),

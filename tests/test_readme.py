@@ -81,7 +81,6 @@ def test_links_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.xfail(strict=True, reason="recorded in format 2, to be recorded anew in format 3")
 def test_the_recorded_demo_loads_and_is_small() -> None:
     run = gradprof.load(ROOT / "runs" / "demo")
     assert len(run.steps) >= 10

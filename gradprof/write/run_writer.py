@@ -60,7 +60,7 @@ class RunWriter:
             self._file.append(version_event(time.time()))
             self._append_summary(json_value(tags.HEADER, json.dumps(header)), time.time(), 0)
             self._file.flush()
-        except OSError:
+        except BaseException:
             self._file.remove()  # an empty file would keep the next run out of this directory
             raise
 

@@ -369,3 +369,15 @@ def test_10000_steps_take_at_most_120_bytes_per_site_and_step(tmp_path: Path) ->
     every_50th = np.stack(kept)
     np.testing.assert_array_equal(run.table("abs_max")[49::50], every_50th["abs_max"])
     np.testing.assert_array_equal(run.hist(run.sites[7])[49::50], every_50th["hist"][:, 7])
+
+
+def test_a_warning_that_is_an_error_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where checksums are slow, the first record warns of it."""
+
+    def warn(*_: object) -> None:
+        raise RuntimeWarning("slow")
+
+    monkeypatch.setattr("gradprof.write.event_file.frame", warn)
+    with pytest.raises(RuntimeWarning, match="slow"):
+        RunWriter(tmp_path / "run", header_of(["param/a"]))
+    assert list(tmp_path.iterdir()) == []

@@ -82,9 +82,11 @@ class Step:
         return sum(self._seconds.values()) + self.ending
 
     def arrive(self) -> StepRecord:
-        """Wait for the numbers, and let the training thread use their place again."""
-        rows = None if self.slot is None else self.slot.rows()
-        self.release()
+        """Wait for the numbers, and let the training thread use their place again, in any case."""
+        try:
+            rows = None if self.slot is None else self.slot.rows()
+        finally:
+            self.release()
         return StepRecord(
             step=self.number,
             wall_time=self.wall_time,

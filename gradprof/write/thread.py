@@ -16,13 +16,16 @@ from .stage import Stage
 
 
 class Arriving(Protocol):
-    """A finished step; its numbers may still be on their way to the host."""
+    """A finished step; its numbers may still be on their way to the host.
+
+    One of the two is called, once: a place that is let go twice may be another step's by then.
+    """
 
     def arrive(self) -> StepRecord:
-        """Wait for the numbers."""
+        """Wait for the numbers; where they came to is let go, whether or not they came."""
 
     def release(self) -> None:
-        """They are not needed any more."""
+        """Let go of it: they are not needed."""
 
 
 class WriterThread:
@@ -79,7 +82,8 @@ class WriterThread:
                 return
             if self.error is None:
                 self._attempt(partial(self._write, step))
-            step.release()
+            else:
+                step.release()
             pending = True
 
     def _write(self, step: Arriving) -> None:

@@ -12,6 +12,8 @@ from models import mlp
 from torch import nn
 
 import gradprof
+from gradprof.observe.ring import Ring, Slot
+from gradprof.observe.step import Step
 from gradprof.write.thread import WriterThread
 
 
@@ -234,6 +236,32 @@ def test_training_waits_for_a_writer_that_fell_behind_and_loses_nothing(
     assert run.steps.tolist() == list(range(30))
     assert run.waits.sum() > 0.1
     assert (run.seconds >= run.waits).all()
+
+
+def test_a_slow_writer_gets_the_rows_of_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step's place in the ring is let go once: the next time it may be that of a step not written yet."""
+    write = WriterThread._write
+    monkeypatch.setattr(WriterThread, "_write", lambda *args: (write(*args), time.sleep(0.01)))
+    model = nn.Linear(1, 1, bias=False)
+    with gradprof.watch(model, tmp_path, observe="param") as prof:
+        for step in range(20):
+            model.zero_grad()
+            model(torch.tensor([[step + 1.0]])).sum().backward()
+            prof.step()
+    assert gradprof.load(tmp_path).table("abs_max")[:, 0].tolist() == [step + 1.0 for step in range(20)]
+
+
+def test_numbers_that_do_not_arrive_leave_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Slot) -> None:
+        raise RuntimeError("device lost")
+
+    monkeypatch.setattr(Slot, "rows", fail)
+    step = Step(0, frozenset())
+    step.slot, _ = Ring(1, 1).acquire(lambda: True)
+    assert not step.slot.free.is_set()
+    with pytest.raises(RuntimeError, match="device lost"):
+        step.arrive()
+    assert step.slot.free.is_set()
 
 
 def test_time_in_the_profiler_is_recorded(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ class Observer:
         self._shaped: set[int] = set()
         self._dropped: set[int] = set()
 
-    def gradient(self, index: int, grad: torch.Tensor) -> None:
-        """Merge the gradient w.r.t. an output or input into its site's row."""
-        if index in self._dropped:
+    def gradient(self, index: int, grad: torch.Tensor | None) -> None:
+        """Merge the gradient w.r.t. an output or input into its site's row; None: a function gave none."""
+        if grad is None or index in self._dropped:
             return
         start = time.perf_counter()
         steps, group, device = self.steps, self.groups[index], grad.device

@@ -22,7 +22,7 @@ class TensorHooks:
         self._handles: list[Any] = []
         self._on_leaves: list[tuple[Any, weakref.ref[torch.Tensor]]] = []
 
-    def add(self, tensor: torch.Tensor, report: Callable[[torch.Tensor], None]) -> None:
+    def add(self, tensor: torch.Tensor, report: Callable[[torch.Tensor | None], None]) -> None:
         """Have `report` called with the gradient w.r.t. `tensor`."""
         hooks = TENSOR_HOOKS.find(tensor)  # of the tensor as it is now: changed in place, it has none yet
         if hooks and report in hooks.values():

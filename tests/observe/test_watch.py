@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,27 @@ def test_outputs_of_no_grad_passes_are_not_observed(tmp_path: Path) -> None:
         model(torch.randn(2, 5)).sum().backward()
         prof.step()
         assert prof.last["output/2"].numel == 6
+
+
+class NoGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> None:  # type: ignore[override]
+        return None
+
+
+def test_a_function_that_gives_no_gradient_leaves_no_row(tmp_path: Path) -> None:
+    model = mlp()
+    with gradprof.watch(model, tmp_path, strict=True) as prof:
+        model[2](model[1](NoGradient.apply(model[0](torch.randn(2, 5))))).sum().backward()
+        prof.step()
+        assert set(prof.sites) - set(prof.last) == {"param/0.weight", "param/0.bias", "output/0"}
+        model(torch.randn(2, 5)).sum().backward()
+        prof.step()
+        assert set(prof.sites) == set(prof.last)
 
 
 @pytest.mark.parametrize("use_reentrant", [True, False])

@@ -84,10 +84,11 @@ class Steps:
 
     def log(self, values: Mapping[str, float | HostScalar]) -> None:
         """Put the caller's own values onto the step that they belong to."""
-        if self._cadence.logged(self.current.number, values):
-            self.current.due = self._cadence.due(self.current.number)
         step = self.current if self._open or self._ended is None else self._ended
         step.scalars.update(values)
+        if self._cadence.logged(self.current.number, values):
+            self.current.due = self._due(self.current.number)
+            self._notices.say()
 
     def end_skipped(self) -> None:
         """End the step if a GradScaler has ended it without its optimizer's step."""
@@ -133,7 +134,7 @@ class Steps:
         step.overhead, step.spacing = self._cadence.overhead, self._cadence.spacing
         self._ended = step
         self._open = self.begun = False
-        self.current = Step(step.number + 1, self._cadence.due(step.number + 1))
+        self.current = Step(step.number + 1, self._due(step.number + 1))
         self.report_writer()
 
     def report_writer(self) -> None:
@@ -148,6 +149,18 @@ class Steps:
                 error,
                 key="the writer failed",
             )
+
+    def _due(self, number: int) -> frozenset[str]:
+        try:
+            return self._cadence.due(number)
+        except Exception as error:  # in the caller's own function of `every`: the optimizer's step goes on
+            self._notices.add(
+                f"gradprof does not observe step {number}, for which the function given as every= failed: "
+                f"{type(error).__name__}: {error}. Training goes on; strict=True raises instead",
+                error,
+                key="every failed",
+            )
+            return frozenset()
 
     def _send_rows(self, step: Step) -> None:
         slot, step.wait = self._ring.acquire(self._writer.alive)

@@ -91,6 +91,29 @@ def test_every_n_and_every_function(tmp_path: Path) -> None:
         assert run.scalars["step_number"].values.tolist() == list(range(8))
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_function_of_every_that_fails_costs_the_step_it_failed_for(strict: bool, tmp_path: Path) -> None:
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradprof.watch(
+        model, tmp_path, optimizer=optimizer, every=lambda step: 6 % (step - 2) == 0, strict=strict
+    ) as prof:
+        for step in range(6):
+            backward(model)
+            prof.log(loss=step)
+            if step != 1:
+                optimizer.step()
+            elif strict:
+                with pytest.raises(ZeroDivisionError):
+                    optimizer.step()
+            else:
+                with pytest.warns(RuntimeWarning, match="not observe step 2, for which .*: ZeroDivisionError"):
+                    optimizer.step()
+    run = gradprof.load(tmp_path)
+    assert run.steps.tolist() == [0, 1, 3, 4, 5]
+    assert run.scalars["loss"].steps.tolist() == run.scalars["loss"].values.tolist() == list(range(6))
+
+
 @pytest.mark.parametrize("where", ["before backward", "before step", "after step"])
 def test_logged_values_belong_to_the_step_they_were_computed_in(where: str, tmp_path: Path) -> None:
     model = mlp()

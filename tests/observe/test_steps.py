@@ -107,7 +107,9 @@ def test_a_function_of_every_that_fails_costs_the_step_it_failed_for(strict: boo
                 with pytest.raises(ZeroDivisionError):
                     optimizer.step()
             else:
-                with pytest.warns(RuntimeWarning, match="not observe step 2, for which .*: ZeroDivisionError"):
+                with pytest.warns(
+                    RuntimeWarning, match="not observe step 2, for which .*: ZeroDivisionError"
+                ):
                     optimizer.step()
     run = gradprof.load(tmp_path)
     assert run.steps.tolist() == [0, 1, 3, 4, 5]

@@ -117,3 +117,16 @@ def test_closing_takes_the_hooks_off_tensors_of_passes_in_flight(tmp_path: Path)
     assert not x._backward_hooks
     loss.backward()
     assert x.grad is not None
+
+
+@pytest.mark.parametrize("observe", ["output", "input"])
+def test_a_step_that_never_ends_keeps_no_hooks_of_tensors_that_are_gone(observe: str, tmp_path: Path) -> None:
+    model = nn.Sequential(*(nn.Identity() for _ in range(10)), nn.Linear(4, 1))
+    prof = gradprof.watch(model, tmp_path, observe=observe)
+    for _ in range(300):
+        model(torch.randn(2, 4, requires_grad=True)).sum().backward()
+    hooks = prof._observer.tensor_hooks
+    assert len(hooks._handles) + len(hooks._on_leaves) <= 1000
+    with pytest.warns(RuntimeWarning, match="saw no end of a step"):
+        prof.close()
+    assert gradprof.load(tmp_path).record(0)[prof.sites[0]].numel == 300 * 8

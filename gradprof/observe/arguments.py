@@ -139,15 +139,22 @@ def new_run_directory(parent: Path | None = None) -> Path:
     """
     stem = f"{datetime.now():%b%d_%H-%M-%S}_{socket.gethostname()}"
     parent = Path("runs") if parent is None else parent
-    parent.mkdir(parents=True, exist_ok=True)
     candidate, n = parent / stem, 1
-    while True:
-        try:
-            candidate.mkdir()
-            return candidate
-        except FileExistsError:  # another process began within the same second
-            n += 1
-            candidate = parent / f"{stem}_{n}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                candidate.mkdir()
+                return candidate
+            except FileExistsError:  # another process began within the same second
+                n += 1
+                candidate = parent / f"{stem}_{n}"
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot make the directory {str(candidate)!r} for a run ({error.strerror}): give watch() a "
+            "logdir that can be written",
+        ) from error
 
 
 def as_scalar(name: str, value: Any) -> float | HostScalar:

@@ -110,6 +110,13 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert not model._forward_pre_hooks
 
 
+def test_a_default_directory_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").touch()
+    with pytest.raises(OSError, match=r"cannot make the directory 'runs/.*give watch\(\) a logdir"):
+        gradprof.watch(mlp())
+
+
 def test_a_directory_that_holds_a_run_is_not_touched(tmp_path: Path) -> None:
     gradprof.watch(mlp(), tmp_path).close()
     (file,) = tmp_path.iterdir()

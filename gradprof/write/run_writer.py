@@ -75,7 +75,7 @@ class RunWriter:
         is_observed = record.rows is not None
         if is_observed:
             self._observed.add(record)
-        if is_observed or record.scalars:
+        if is_observed or record.scalars or record.shapes:
             line = _Line(record.step, record.wall_time, is_observed, record.scalars, record.shapes)
             self._lines.append(line)
         if len(self._lines) >= self._block_steps:

@@ -294,6 +294,26 @@ def test_the_last_step_shown_outlives_lost_ones(tmp_path: Path, monkeypatch: pyt
         assert prof.last["param/weight"].abs_max == 1.0
 
 
+def test_a_step_that_cannot_be_copied_leaves_the_shapes_first_seen_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradprof.observe.ring import Slot
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no memory to pin")
+
+    model = mlp()
+    with gradprof.watch(model, tmp_path) as prof:
+        with monkeypatch.context() as patched:
+            patched.setattr(Slot, "fill", fail)
+            model(torch.randn(2, 5)).sum().backward()
+            with pytest.warns(RuntimeWarning, match="could not record step 0"):
+                prof.step()
+        model(torch.randn(2, 5)).sum().backward()
+        prof.step()
+    assert gradprof.load(tmp_path).shapes["output/0"] == [2, 7]
+
+
 def test_a_step_that_cannot_be_copied_is_lost_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
         "site": recording.sites[site]["label"],
         "step": moment.step,
         "ordinal": ordinal,
-        "wall_time": moment.wall_time,
+        "wall_time": number(moment.wall_time),
         "worst_of": stop - start,
         "missing": bool(row["n_obs"] == 0),
         "metrics": {name: number(columns[name][0, 0]) for name in METRICS},
@@ -65,7 +65,8 @@ def _worst(
         return _worst(recording, site, metric, start, stop, tuple(finer))
     values = base_columns(recording, level, a, b, Metrics({metric}, [site]))[metric][:, 0]
     badness = np.abs(values) if METRICS[metric].pool == "largest_change" else values
-    best = 0 if np.isnan(badness).all() else int(np.nanargmax(badness))
+    # Not `nanargmax`, which takes a NaN for −inf.
+    best = 0 if np.isnan(badness).all() else int(np.argmax(badness == np.fmax.reduce(badness)))
     found = [(float(badness[best]), a + best * level)]
     if finer:
         within = found[0][1]

@@ -26,8 +26,8 @@ def write_json(run: Run, figures: Sequence[SiteFigures], out: TextIO) -> None:
         "steps": len(run.steps),
         "threshold": run.threshold,
         "truncated": run.truncated,
-        "seconds_in_profiler": float(run.seconds.sum()),
-        "seconds_waited_for_writer": float(run.waits.sum()),
+        "seconds_in_profiler": _none_for_nan(float(run.seconds.sum())),
+        "seconds_waited_for_writer": _none_for_nan(float(run.waits.sum())),
         "answer": worded(answer_about(run, [site.totals for site in figures])).splitlines(),
         "sites": [
             {**_plain(site), "log10_l2": [_none_for_nan(value) for value in site.log10_l2.tolist()]}

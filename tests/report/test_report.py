@@ -410,6 +410,13 @@ def test_json(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert sites[3]["log10_l2"][:2] == [None, None]
 
 
+def test_json_has_no_infinite_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_run(tmp_path, ["param/a"], [record_of(0, [[1.0]], seconds=math.nan, wait=math.inf)])
+    report(path.parent, "--json")
+    document = parsed_json(capsys.readouterr().out)
+    assert document["seconds_in_profiler"] is document["seconds_waited_for_writer"] is None
+
+
 def test_json_has_no_infinity_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_gradients(tmp_path, {"param/a": [[1.7e308] * 4]})
     report(tmp_path, "--json")

@@ -29,7 +29,7 @@ def answer(store: Store, asker: Asker, query: Query) -> dict[str, Any]:
         "run": query.text("run"),
         "step": moment.step,
         "ordinal": ordinal,
-        "wall_time": moment.wall_time,
+        "wall_time": number(moment.wall_time),
         "sites": np.flatnonzero(columns["n_rows"][0]).tolist(),
         "metrics": {name: numbers(columns[name][0]) for name in METRICS},
         "scalars": {name: number(value) for name, value in moment.scalars.items()},

@@ -104,12 +104,12 @@ class TotalsTag(NamedTuple):
 
 OwnTag = RowsTag | HistTag | PooledTag | PooledHistTag | TotalsTag
 
-_PATTERNS: dict[type[OwnTag], re.Pattern[str]] = {
-    RowsTag: re.compile(rf"{ROWS_PREFIX}(\d{{7,}})_(\d{{10,}})"),
-    HistTag: re.compile(rf"{HIST_PREFIX}(\d{{7,}})_(\d{{10,}})/(\d{{2,}})of(\d{{2,}})"),
-    PooledTag: re.compile(rf"{POOLED_PREFIX}(\d+)/(\d{{7,}})"),
-    PooledHistTag: re.compile(rf"{POOLED_HIST_PREFIX}(\d+)/(\d{{7,}})/(\d{{2,}})of(\d{{2,}})"),
-    TotalsTag: re.compile(rf"{TOTALS_PREFIX}(\d{{7,}})"),
+_PATTERNS: dict[type[OwnTag], re.Pattern[str]] = {  # no number is larger than int64 holds
+    RowsTag: re.compile(rf"{ROWS_PREFIX}(\d{{7,18}})_(\d{{10,18}})"),
+    HistTag: re.compile(rf"{HIST_PREFIX}(\d{{7,18}})_(\d{{10,18}})/(\d{{2,18}})of(\d{{2,18}})"),
+    PooledTag: re.compile(rf"{POOLED_PREFIX}(\d{{1,18}})/(\d{{7,18}})"),
+    PooledHistTag: re.compile(rf"{POOLED_HIST_PREFIX}(\d{{1,18}})/(\d{{7,18}})/(\d{{2,18}})of(\d{{2,18}})"),
+    TotalsTag: re.compile(rf"{TOTALS_PREFIX}(\d{{7,18}})"),
 }
 
 
@@ -117,7 +117,8 @@ def parse(tag: str) -> OwnTag | None:
     """What a tag says, `str` of which is the tag; None if it is none of these."""
     for kind, pattern in _PATTERNS.items():
         if found := pattern.fullmatch(tag):
-            return kind(*map(int, found.groups()))
+            own = kind(*map(int, found.groups()))
+            return own if str(own) == tag else None  # the same number can be written otherwise
     return None
 
 

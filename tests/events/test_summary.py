@@ -146,6 +146,7 @@ OWN_TAGS = {
     tags.HistTag(7, 448, 3, 120): "gradprof/hist/0000007_0000000448/003of120",
     tags.PooledTag(8, 2): "gradprof/pooled/8/0000002",
     tags.PooledHistTag(64, 2, 0, 1): "gradprof/pooled_hist/64/0000002/00of01",
+    tags.TotalsTag(2): "gradprof/totals/0000002",
 }
 
 
@@ -162,6 +163,9 @@ def test_own_tags_say_what_they_hold(tag: tags.OwnTag) -> None:
         *("", "gradprof", tags.HEADER, tags.ABOUT, "loss", "gradprof/rows/", "gradprof/rows/0000007"),
         *("gradprof/rows/0000007_0000000448/00of01", "x/gradprof/pooled/8/0000002", "gradprof/pooled/8/2"),
         *("gradprof/hist/0000007_0000000448", "gradprof/rows/0000007_0000000448\n"),
+        *("gradprof/rows/00000007_0000000448", "gradprof/totals/00000001", "gradprof/pooled/08/0000002"),
+        *("gradprof/rows/000000\u0667_0000000448", "gradprof/hist/0000007_0000000448/003of016"),
+        *(f"gradprof/totals/{'9' * 5000}", f"gradprof/rows/0000007_{'9' * 30}"),
     ],
 )
 def test_other_tags_are_not_own(tag: str) -> None:

@@ -103,7 +103,7 @@ _BACKWARD = {"output": 0, "input": 1, "param": 2}
 def _non_finite(sites: Sequence[SiteTotals]) -> NonFinite | None:
     """Of several sites that have their first at the same step the one that a backward pass comes to first is
     named: outputs before parameters, and what stands last in the model."""
-    broken = [site for site in sites if site.n_non_finite]
+    broken = [site for site in sites if site.first_non_finite_step is not None]
     if not broken:
         return None
     first_step = min(_order(site.first_non_finite_step) for site in broken)

@@ -91,3 +91,8 @@ def test_of_equals_the_first_in_the_model_is_named(turn: int) -> None:
     sites = [site(0, "param/a", **above), site(1, "param/b", **above)]
     (got,) = answer_of(*sites[::turn]).kinds
     assert got.first_above == got.largest == Found(2, "param/a")
+
+
+def test_counts_without_a_step_are_no_answer() -> None:
+    """A stranger's rows may say so."""
+    assert answer_of(site(0, "param/a", n_non_finite=-3)).non_finite is None

@@ -7,10 +7,17 @@ import numpy as np
 from gradprof.record.columns import Columns
 from gradprof.record.totals import TOTAL_RULES
 
-from .streams import Packed, StreamWriter, pack
+from .streams import BadBlock, Packed, StreamWriter, pack
 from .tags import MOST_SITES
 
 TOTALS_MAGIC = b"GPT3"
+
+_COUNTED = {
+    "first_above_step": "n_above",
+    "first_non_finite_step": "n_non_finite",
+    "last_seen_step": "steps_seen",
+}
+"""Steps at which something happened, with how often it did."""
 
 
 def encode_totals(totals: Columns) -> bytes:
@@ -44,11 +51,16 @@ class EncodedTotals:
         """What was given to `encode_totals`.
 
         Raises:
-            BadBlock: a stream is missing, or not whole.
+            BadBlock: a stream is missing or not whole, or what they say disagrees.
         """
         arrays = {}
         for name, rule in TOTAL_RULES.items():
             shape = self.shape[:1] if name == "n_steps" or "/" in name else self.shape
             stream = self._packed.reader(name, 1, 8 * self.shape[1])
             arrays[name] = stream.integers(shape) if rule == "sum" else stream.floats(shape)
+        happened = {step: arrays[count] > 0 for step, count in _COUNTED.items()}
+        happened["abs_max_step"] = ~np.isnan(arrays["abs_max"])
+        for name, did in happened.items():
+            if not np.where(did, np.isfinite(arrays[name]), np.isnan(arrays[name])).all():
+                raise BadBlock(f"the {name} of a site is not there, or is of what never happened")
         return Columns(arrays, TOTAL_RULES)

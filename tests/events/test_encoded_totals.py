@@ -39,6 +39,24 @@ def test_damaged_and_missing() -> None:
         EncodedTotals(pack(b"GPT3", {"sites": 3}, {})).columns()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_non_finite", 0),
+        ("first_non_finite_step", np.nan),
+        ("first_non_finite_step", np.inf),
+        ("last_seen_step", np.nan),
+        ("abs_max_step", np.inf),
+        ("abs_max", np.nan),
+    ],
+)
+def test_what_disagrees(name: str, value: float) -> None:
+    written = totals(3)
+    written.arrays[name][0, 0] = value
+    with pytest.raises(BadBlock, match="_step of a site is not there, or is of what never happened"):
+        EncodedTotals(encode_totals(written)).columns()
+
+
 def test_of_a_long_run_they_take_next_to_nothing() -> None:
     """A chunk of 512 steps has one."""
     assert len(encode_totals(totals(200))) / 200 / 512 < 0.2

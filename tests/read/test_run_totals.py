@@ -9,6 +9,7 @@ import pytest
 
 from gradprof.events import tags
 from gradprof.events.block import EncodedRows
+from gradprof.events.totals import encode_totals
 from gradprof.read.run import load
 from gradprof.read.source import UnreadableRun
 from gradprof.record.columns import Columns
@@ -68,4 +69,12 @@ def test_damaged_ones_are_told(tmp_path: Path) -> None:
     path = write(tmp_path, Training(3).rows(600), 64)
     rewrite(path, lambda tag, data: data[:-1] if tag == str(tags.TotalsTag(0)) else data)
     with pytest.raises(UnreadableRun, match="is damaged: gradprof/totals/0000000: the block of"):
+        load(path).totals  # noqa: B018
+
+
+def test_those_of_other_steps_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, Training(3).rows(600), 64)
+    of_less = encode_totals(totals_of(np.arange(5), Training(3).rows(5), BY_KIND))
+    rewrite(path, lambda tag, data: of_less if tag == str(tags.TotalsTag(0)) else data)
+    with pytest.raises(UnreadableRun, match="is damaged: gradprof/totals/0000000 is of 5 steps, not 512"):
         load(path).totals  # noqa: B018

@@ -103,7 +103,7 @@ class EncodedRows:
         self.shape = self._packed.count("steps", BLOCK_STEPS), self._packed.count("sites", MOST_SITES)
         try:
             self.scalars: dict[str, list[tuple[int, float]]] = {
-                name: [(int(step), float(value)) for step, value in points]
+                name: [(int(np.int64(step)), float(value)) for step, value in points]
                 for name, points in header["scalars"].items()
             }
             self.shapes: dict[str, list[int]] = {

@@ -16,7 +16,7 @@ from gradprof.record.sites import KINDS, Site
 from gradprof.version import __version__, installed_versions
 
 from .streams import BadBlock
-from .tags import FORMAT_VERSION, HEADER, MOST_SITES
+from .tags import FORMAT_VERSION, MOST_SITES
 
 _MOST_BYTES = 1 << 26
 _LIBRARIES = ("torch", "triton", "numpy", "tensorboard")
@@ -70,7 +70,7 @@ def parse_header(document: bytes) -> dict[str, Any]:
         header = json.loads(document)
         version = header.get("format_version")
     except (ValueError, AttributeError, RecursionError) as error:
-        raise BadBlock(f"{HEADER}: {error}") from error
+        raise BadBlock(f"its header is no JSON document: {error}") from error
     if version != FORMAT_VERSION:
         writer = header.get("gradprof") if version else "unknown"
         raise OtherFormat(
@@ -79,7 +79,7 @@ def parse_header(document: bytes) -> dict[str, Any]:
         )
     try:
         _check(header)
-    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadBlock(f"its header is not one of a run: {error!r}") from error
     return cast(dict[str, Any], header)
 
@@ -87,7 +87,8 @@ def parse_header(document: bytes) -> dict[str, Any]:
 def _check(header: Mapping[str, Any]) -> None:
     """Touch whatever readers will."""
     json.dumps(header, allow_nan=False)
-    if len(header["bin_edges"]) != len(BIN_EDGES) or np.diff(header["bin_edges"]).min() <= 0:
+    edges = np.array(header["bin_edges"], dtype=np.float64)
+    if edges.shape != BIN_EDGES.shape or np.diff(edges).min() <= 0:
         raise ValueError("bin_edges do not increase")
     if type(header["model"]) is not str or not math.isfinite(header["options"]["threshold"]):
         raise TypeError("model, or threshold")

@@ -23,7 +23,7 @@ from gradprof.events.totals import EncodedTotals
 from gradprof.record.columns import Columns
 
 from .blocks import Blocks
-from .source import HIST_PLUGIN_NAME, Listed, Piece, Source, read_shaped, telling
+from .source import HIST_PLUGIN_NAME, Damaged, Listed, Piece, Source, read_shaped, telling
 
 Int64Array = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -94,7 +94,7 @@ class Recording:
     @property
     def bin_edges(self) -> FloatArray:
         """Of the histograms, float64 `[129]`."""
-        return np.array(self.header["bin_edges"])
+        return np.array(self.header["bin_edges"], dtype=np.float64)
 
     @property
     def sites(self) -> list[dict[str, Any]]:
@@ -240,7 +240,10 @@ class Recording:
             self.source, self.totals[-1:], self.n_sites * ROW_BYTES, EncodedTotals, [shape]
         )
         with telling(self.source):
-            return encoded.columns()
+            columns, n_steps = encoded.columns(), len(self.totals) * tags.CHUNK_STEPS
+            if columns["n_steps"][0] != n_steps:
+                raise Damaged(f"{self.totals[-1].tag} is of {columns['n_steps'][0]} steps, not {n_steps}")
+        return columns
 
     def remembered(self, block: int, names: Iterable[str]) -> dict[str, np.ndarray]:
         """What `remember` was given of a block under these names; nothing if one of them is gone."""

@@ -138,6 +138,11 @@ DAMAGE: dict[str, tuple[str, bytes, str]] = {
         encode_rows(Block(**{**vars(block(64, 2)), "scalars": {"a": [(float("inf"), 1.0)]}})),
         "the header of the block is not one of rows: OverflowError",
     ),
+    "steps beyond int64": (
+        ROWS[4],
+        encode_rows(Block(**{**vars(block(64, 2)), "scalars": {"a": [(2**63, 1.0)]}})),
+        "the header of the block is not one of rows: OverflowError",
+    ),
 }
 
 
@@ -207,13 +212,16 @@ def header_with(path: Path, **changes: Any) -> None:
         {"options": {"threshold": float("nan")}},
         {"options": {"threshold": "1"}},
         {"options": {"threshold": 1.0, "extra": float("inf")}},
+        {"options": {"threshold": 10**400}},
         {"options": None},
         {"bin_edges": [1, 2, 3]},
         {"bin_edges": list(range(129, 0, -1))},
+        {"bin_edges": [*range(128), 10**400]},
+        {"bin_edges": [[edge, edge + 1] for edge in range(129)]},
         {"kinds": [3]},
         {"model": None},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:60],
 )
 def test_a_header_of_no_run(path: Path, opened: Open, changes: dict[str, Any]) -> None:
     header_with(path, **changes)
@@ -226,6 +234,11 @@ def test_a_header_that_is_none(path: Path, opened: Open, text: str) -> None:
     replace(path, tags.HEADER, text.encode())
     with pytest.raises(UnreadableRun, match="is damaged: gradprof/header: "):
         opened(path)
+
+
+def test_edges_may_be_whole_numbers_of_any_size(path: Path, opened: Open) -> None:
+    header_with(path, bin_edges=[*range(128), 2**70])
+    assert opened(path).bin_edges.dtype == np.float64
 
 
 def test_a_header_too_long_to_be_read(path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import torch
@@ -107,8 +108,9 @@ class Observer:
     def drop(self, index: int, error: Exception) -> None:
         """Observe a site no more, because of `error`."""
         self._dropped.add(index)
-        for table in self._tables:
-            table.clear_row(index)
+        with suppress(Exception):  # under torch.func not even rows of our own can be written
+            for table in self._tables:
+                table.clear_row(index)
         self.notices.add(
             f"gradprof stopped observing {self._labels[index]!r}: {type(error).__name__}: {error}. "
             "Training goes on; strict=True raises instead",

@@ -190,6 +190,24 @@ def test_a_compiled_model_keeps_its_graph_and_its_parameters_are_seen(tmp_path: 
         assert prof.last["param/2.weight"].abs_max == float(model[2].weight.grad.abs().max())
 
 
+def test_what_cannot_be_seen_under_torch_func_breaks_no_training(tmp_path: Path) -> None:
+    model = mlp()
+    params = dict(model.named_parameters())
+
+    def loss(params: dict[str, Tensor], x: Tensor) -> Tensor:
+        return torch.func.functional_call(model, params, (x,)).sum()
+
+    with gradprof.watch(model, tmp_path) as prof:
+        with pytest.warns(RuntimeWarning, match="stopped observing 'output/[012]'"):
+            grads = torch.func.grad(loss)(params, torch.randn(2, 5))
+        assert grads.keys() == params.keys()
+        model(torch.randn(2, 5)).sum().backward()
+        prof.step()
+        assert {label for label in prof.last if label.startswith("param/")} == {
+            label for label in prof.sites if label.startswith("param/")
+        }
+
+
 def test_integer_outputs_are_passed_over(tmp_path: Path) -> None:
     class Quantizer(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

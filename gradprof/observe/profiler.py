@@ -139,8 +139,8 @@ class Profiler:
                 )
             )
             undo.callback(self._end_writing)
-            atexit.register(self._close_at_exit)
             undo.callback(atexit.unregister, self._close_at_exit)
+            atexit.register(self._close_at_exit)
             ring = Ring(RING_SLOTS, len(targets))
             self._steps = Steps(
                 tables, ring, self._cadence, self._writer, self.logdir, scaler, tensor_hooks, self._notices

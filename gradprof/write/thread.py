@@ -48,7 +48,11 @@ class WriterThread:
         self._discarded = False
         self._queue: queue.SimpleQueue[Arriving | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="gradprof-writer", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # the system has no thread left, or an interruption
+            run_writer.discard()
+            raise
 
     def alive(self) -> bool:
         return self._thread.is_alive()

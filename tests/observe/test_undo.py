@@ -14,6 +14,7 @@ from models import mlp
 from torch import nn
 
 import gradprof
+from gradprof.write.event_file import EventFile
 
 
 def leftovers(model: nn.Module) -> list[Any]:
@@ -131,6 +132,27 @@ def test_a_hook_that_cannot_be_put_on(tmp_path: Path, monkeypatch: pytest.Monkey
         gradprof.watch(model, tmp_path / "run")
     assert leftovers(model) == []
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("can't start new thread"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["thread", "file"])
+def test_a_run_that_cannot_be_begun_keeps_nobody_out_of_its_directory(
+    where: str, failure: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def fail(of: threading.Thread | EventFile) -> None:
+        if isinstance(of, threading.Thread) and of.name != "gradprof-writer":
+            start(of)
+        else:
+            raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((threading.Thread, "start") if where == "thread" else (EventFile, "flush")), fail)
+        with pytest.raises(type(failure)):
+            gradprof.watch(mlp(), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+    gradprof.watch(mlp(), tmp_path / "run").close()
 
 
 def test_values_logged_in_a_step_that_never_ended_are_kept(tmp_path: Path) -> None:

@@ -62,9 +62,10 @@ class Tables:
         """The table of a device."""
         table = self._tables.get(device)
         if table is None:
-            with note_if_slow(f"gradprof is compiling its reductions for {device} ..."):
-                reducer = self._new_reducer(device)
-            table = self._tables[device] = Table(self._n_sites, device, reducer)
+            with torch.inference_mode(False):  # whose tensors cannot be written later, outside of it
+                with note_if_slow(f"gradprof is compiling its reductions for {device} ..."):
+                    reducer = self._new_reducer(device)
+                table = self._tables[device] = Table(self._n_sites, device, reducer)
         return table
 
     def __iter__(self) -> Iterator[Table]:

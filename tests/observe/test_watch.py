@@ -113,6 +113,17 @@ def test_threshold_and_locate_reach_the_reduction(tmp_path: Path) -> None:
     assert gradprof.load(tmp_path).threshold == 2.0
 
 
+def test_watching_may_begin_in_inference_mode(tmp_path: Path) -> None:
+    model = mlp()
+    with torch.inference_mode():
+        prof = gradprof.watch(model, tmp_path, strict=True)
+    for _ in range(2):
+        model(torch.randn(2, 5)).sum().backward()
+        prof.step()
+    prof.close()
+    assert gradprof.load(tmp_path).steps.tolist() == [0, 1]
+
+
 def test_outputs_of_no_grad_passes_are_not_observed(tmp_path: Path) -> None:
     model = mlp()
     with gradprof.watch(model, tmp_path) as prof:
@@ -150,10 +161,11 @@ def test_checkpointed_modules_are_observed_once(use_reentrant: bool, tmp_path: P
 
     model = mlp()
     x = torch.randn(2, 5, requires_grad=True)
-    with gradprof.watch(model, tmp_path, strict=True) as prof:
+    with gradprof.watch(model, tmp_path, observe=("param", "output", "input"), strict=True) as prof:
         checkpoint(model, x, use_reentrant=use_reentrant).sum().backward()
         prof.step()
         assert prof.last["output/2"].numel == 6
+        assert prof.last["input/0"].numel == 10, "given twice, to the forward pass and to its repetition"
         assert prof.last["param/0.weight"].l2 == pytest.approx(float(model[0].weight.grad.norm()), rel=1e-6)
 
 

@@ -28,7 +28,9 @@ class TensorHooks:
 
     def add(self, tensor: torch.Tensor, report: Callable[[torch.Tensor | None], None]) -> None:
         """Have `report` called with the gradient w.r.t. `tensor`."""
-        hooks = TENSOR_HOOKS.find(tensor)  # of the tensor as it is now: changed in place, it has none yet
+        # Those of the tensor as it is now: changed in place, it has none yet. Asked for each tensor of a pass,
+        # hence not by `find`.
+        hooks = getattr(tensor, TENSOR_HOOKS.path, None)
         if hooks and report in hooks.values():
             return
         handle = tensor.register_hook(report)

@@ -56,6 +56,19 @@ def test_a_leaf_tensor_that_passes_through_counts_once_a_step(tmp_path: Path) ->
     assert not x._backward_hooks
 
 
+def test_the_hook_on_a_leaf_is_for_the_step_in_which_it_passed_through(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Identity(), nn.Linear(4, 1))
+    x = torch.randn(1, 4, requires_grad=True)
+    with gradprof.watch(model, tmp_path, observe=("output", "input"), strict=True) as prof:
+        model(x).sum().backward()
+        assert x._backward_hooks
+        prof.step()
+        assert x._backward_hooks is None
+        model[1](x).sum().backward()  # the same tensor, and not through the first module
+        prof.step()
+        assert set(prof.last) == {"output/1", "input/1"}
+
+
 def test_a_parameter_that_a_module_returns_counts_once_a_step(tmp_path: Path) -> None:
     model = WithPrompt()
     assert counts(model, torch.randn(1, 4), tmp_path, "output/give") == [4, 4, 4, 4]

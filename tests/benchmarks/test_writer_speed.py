@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,17 +28,7 @@ from gradprof.terminal.bar import Rounds
 
 SHORT = Extent(sites=4, first=3, later=(5, 8), spin_seconds=0.1, steps_per_second=100)
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True)
-def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Where the benchmark puts its runs, and what it must leave empty."""
-    parent = tmp_path / "temporary"
-    parent.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(parent))
-    yield
-    assert list(parent.glob("gradprof*")) == []
+pytestmark = pytest.mark.usefixtures("one_thread", "own_temporary_directory")
 
 
 def test_run_that_does_not_come_back_has_no_speed() -> None:

@@ -9,17 +9,9 @@ import pytest
 
 from gradprof.diagnosis.totals import SiteTotals, site_totals
 from gradprof.record.totals import no_totals, sites_by_kind, totals_of
-from runs import Values, rows_of
+from runs import ASSORTED, ASSORTED_STEPS, Values, rows_of
 
 NAN, INF = math.nan, math.inf
-STEPS = [3, 5, 8, 9]
-GRADIENTS: dict[str, list[Values]] = {
-    "param/layer.weight": [[0.5, 0.0], [-2.0, 0.1], [NAN, 0.3], [0.0, 1.0]],
-    "param/layer.never": [None, None, None, None],
-    "param/layer.dead": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], None, None],
-    "output/layer": [[INF, -INF], None, [1e-3, 1e-4], [1e-5, 0.0]],
-    "output/broken": [None, None, [NAN], None],
-}
 
 # order, site, steps_seen, numel; abs_max and its step; l2 last; zero and above share;
 # n_above and its first step; n_non_finite and its first step
@@ -40,7 +32,7 @@ def sites_of(gradients: dict[str, list[Values]], steps: list[int]) -> list[SiteT
 
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda site: site.site)
 def test_by_hand(expected: SiteTotals) -> None:
-    got = sites_of(GRADIENTS, STEPS)[expected.order]
+    got = sites_of(ASSORTED, ASSORTED_STEPS)[expected.order]
     for name, value in vars(expected).items():
         if isinstance(value, float):
             np.testing.assert_allclose(getattr(got, name), value, rtol=1e-12, err_msg=name)

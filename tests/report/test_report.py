@@ -21,17 +21,9 @@ from gradprof.report.answer import answer_text
 from gradprof.report.command import _SORT_KEYS, add_parser
 from gradprof.report.figures import SiteFigures, site_figures
 from gradprof.report.sparkline import ASCII, BLOCKS, sparkline
-from runs import Values, event_file, record_of, write_gradients, write_run
+from runs import ASSORTED, ASSORTED_STEPS, Values, event_file, record_of, write_gradients, write_run
 
 NAN, INF = math.nan, math.inf
-STEPS = [3, 5, 8, 9]
-GRADIENTS: dict[str, list[Values]] = {
-    "param/layer.weight": [[0.5, 0.0], [-2.0, 0.1], [NAN, 0.3], [0.0, 1.0]],
-    "param/layer.never": [None, None, None, None],
-    "param/layer.dead": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], None, None],
-    "output/layer": [[INF, -INF], None, [1e-3, 1e-4], [1e-5, 0.0]],
-    "output/broken": [None, None, [NAN], None],
-}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +35,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return load(write_gradients(tmp_path_factory.mktemp("runs") / "exp1", GRADIENTS, STEPS).parent)
+    return load(write_gradients(tmp_path_factory.mktemp("runs") / "exp1", ASSORTED, ASSORTED_STEPS).parent)
 
 
 def run_of(tmp_path: Path, gradients: dict[str, list[Values]], **options: Any) -> Run:

@@ -28,8 +28,8 @@ class TensorHooks:
 
     def add(self, tensor: torch.Tensor, report: Callable[[torch.Tensor | None], None]) -> None:
         """Have `report` called with the gradient w.r.t. `tensor`."""
-        # Those of the tensor as it is now: changed in place, it has none yet. Asked for each tensor of a pass,
-        # hence not by `find`.
+        # Those of the tensor as it is now: changed in place, it has none yet. Asked for each tensor of a
+        # pass, hence not by `find`.
         hooks = getattr(tensor, TENSOR_HOOKS.path, None)
         if hooks and report in hooks.values():
             return
